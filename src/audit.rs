@@ -1,0 +1,241 @@
+//! Is what landed what we promised?
+//!
+//! Reads a run folder back, as a stranger would, and holds it against its own manifest and
+//! against the opt-outs: no barred person's token, every floor, every cell, the order of rows, the
+//! row identity of every input, every digest. A run is audited before it is published, and the
+//! `audit` command does the same to a published one, with the opt-outs of today. One failed check
+//! and nothing is published.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use crate::key::{MatchKey, RecipientKey, Secret};
+use crate::normalise::METADATA_VERSION;
+use crate::output::{
+    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, MatchRow, REJECTS, REMOVED, REPORT,
+    SUMMARY, each_match,
+};
+use crate::policy::Floors;
+use crate::privacy::Band;
+use crate::report::{Report, is_sealed};
+
+/// One thing that was checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// What was checked, as a sentence that is true when it passed.
+    pub promise: &'static str,
+    /// Whether it holds.
+    pub outcome: Outcome,
+}
+
+/// How a check ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It holds.
+    Holds,
+    /// It does not. What was found, in counts and file names only.
+    Fails(String),
+}
+
+impl Check {
+    fn of(promise: &'static str, failure: Option<String>) -> Self {
+        Self { promise, outcome: failure.map_or(Outcome::Holds, Outcome::Fails) }
+    }
+
+    /// Whether the promise holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.outcome == Outcome::Holds
+    }
+}
+
+/// The run's own word on a list: `audience_from`, `audience_below`, none when withheld.
+type Told = BTreeMap<(String, String), Option<(u64, u64)>>;
+
+/// What the rows of `matches.parquet` came to.
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    /// People by recipient and list.
+    people: BTreeMap<(String, String), u64>,
+    /// People by recipient, list and shown attributes.
+    cells: BTreeMap<(String, String, String), u64>,
+    barred: u64,
+    disordered: u64,
+    misshapen: u64,
+}
+
+/// The cell of those who show nothing.
+const NOTHING: &str = "|||";
+
+/// Checks what was written of people: `matches`, `audiences` and `summary`.
+///
+/// `barred` are the keys that must not be there, in every form in which a list may hold them.
+#[must_use]
+pub fn contents(folder: &Path, floors: &Floors, secret: &Secret, barred: &[MatchKey]) -> Vec<Check> {
+    let (seen, told) = match (see(folder, secret, barred), told(&folder.join(SUMMARY))) {
+        (Some(seen), Some(told)) => (seen, told),
+        (seen, _) => {
+            let name = if seen.is_none() { MATCHES } else { SUMMARY };
+            let failure = Some(format!("{name} cannot be read"));
+            return vec![Check::of("the run's tables can be read", failure)];
+        }
+    };
+    let some = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let below_floor = seen.people.values().filter(|&&people| people < floors.matched_people);
+    let small_cells = seen.cells.iter().filter(|((recipient, list, cell), people)| {
+        let whole = seen.people.get(&(recipient.clone(), list.clone())).copied();
+        **people < floors.attribute_cell && !(cell == NOTHING && whole == Some(**people))
+    });
+    vec![
+        Check::of("the run's tables can be read", None),
+        Check::of("no barred person is in the matches", some(seen.barred, "barred rows")),
+        Check::of(
+            "every released list has the people that the floor asks",
+            some(below_floor.count() as u64, "lists below the floor"),
+        ),
+        Check::of(
+            "every shown combination of attributes has company",
+            some(small_cells.count() as u64, "cells below the floor"),
+        ),
+        Check::of(
+            "rows are sorted by token and unique, and tokens are 32 hex digits",
+            some(seen.disordered + seen.misshapen, "rows out of order or shape"),
+        ),
+        Check::of(
+            "the advertiser's summary agrees with the matches",
+            some(disagreements(&seen, &told), "lists that disagree"),
+        ),
+    ]
+}
+
+fn disagreements(seen: &Seen, told: &Told) -> u64 {
+    let unknown = seen.people.keys().filter(|list| !told.contains_key(*list)).count() as u64;
+    let wrong = told.iter().filter(|(list, band)| {
+        let people = seen.people.get(*list).copied().unwrap_or(0);
+        let expected = (people > 0).then(|| Band::of(people)).map(|band| (band.from, band.below));
+        **band != expected
+    });
+    unknown + wrong.count() as u64
+}
+
+fn see(folder: &Path, secret: &Secret, barred: &[MatchKey]) -> Option<Seen> {
+    let mut seen = Seen::default();
+    let mut last: Option<(String, String, String)> = None;
+    let mut barred_tokens: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+    each_match(&folder.join(MATCHES), |row| {
+        if !barred_tokens.contains_key(row.recipient) {
+            let key = RecipientKey::new(secret, row.recipient);
+            let tokens = barred.iter().map(|&barred| key.token(barred).expose_hex()).collect();
+            barred_tokens.insert(row.recipient.to_owned(), tokens);
+        }
+        let is_barred =
+            barred_tokens.get(row.recipient).is_some_and(|tokens| tokens.contains(row.token));
+        seen.barred += u64::from(is_barred);
+        let place =
+            (row.token.to_owned(), row.recipient.to_owned(), row.list_id.to_owned());
+        seen.disordered += u64::from(last.as_ref().is_some_and(|last| *last >= place));
+        last = Some(place);
+        seen.add(&row);
+    })
+    .ok()?;
+    Some(seen)
+}
+
+impl Seen {
+    fn add(&mut self, row: &MatchRow<'_>) {
+        self.rows += 1;
+        let (recipient, list) = (row.recipient.to_owned(), row.list_id.to_owned());
+        let shaped = row.token.len() == 32
+            && row.token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        self.misshapen += u64::from(!shaped);
+        let version = row.os_version.map(|version| version.to_string()).unwrap_or_default();
+        let cell = [row.region, row.os, Some(version.as_str()), row.device]
+            .map(Option::unwrap_or_default)
+            .join("|");
+        *self.cells.entry((recipient.clone(), list.clone(), cell)).or_default() += 1;
+        *self.people.entry((recipient, list)).or_default() += 1;
+    }
+}
+
+fn told(path: &Path) -> Option<Told> {
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let row = |row: &serde_json::Value| {
+        let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
+        let edge = |name: &str| row.get(name).and_then(serde_json::Value::as_u64);
+        let band = edge("audience_from").zip(edge("audience_below"));
+        Some(((text("recipient")?, text("list_id")?), band))
+    };
+    summary.get("lists")?.as_array()?.iter().map(row).collect()
+}
+
+/// Checks a folder against its manifest and its seal: every digest, no file too many or too few,
+/// the row identity of every input.
+#[must_use]
+pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
+    let Some(manifest) = Manifest::read(&folder.join(MANIFEST)) else {
+        let failure = Some(format!("{MANIFEST} is missing or not a manifest"));
+        return vec![Check::of("the manifest can be read", failure)];
+    };
+    let foreign_key = (manifest.key_id != secret.key_id())
+        .then(|| "it was made with another secret".to_owned());
+    let changed: Vec<_> = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED]
+        .into_iter()
+        .filter(|name| {
+            let file = ManifestFile::of(&folder.join(name)).ok();
+            file.is_none() || file.as_ref() != manifest.files.get(*name)
+        })
+        .collect();
+    let changed = (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")));
+    let known = |name: &str| {
+        manifest.files.contains_key(name) || name == MANIFEST || name == REPORT
+    };
+    let strangers = fs::read_dir(folder).map_or(1, |entries| {
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| !known(name)).count()
+    });
+    let strangers = (strangers > 0).then(|| format!("{strangers} files that no run wrote"));
+    let report = fs::read_to_string(folder.join(REPORT)).ok();
+    let sealed = report.as_deref().is_some_and(|text| is_sealed(text, secret));
+    let report: Option<Report> = report.and_then(|text| serde_json::from_str(&text).ok());
+    vec![
+        Check::of("the manifest can be read", None),
+        Check::of("the secret is the one that the run used", foreign_key),
+        Check::of("every file is as the manifest names it", changed),
+        Check::of("there is no other file", strangers),
+        Check::of("the report's seal holds", (!sealed).then(|| format!("{REPORT} is changed"))),
+        Check::of("every row of every input is counted exactly once", unbalanced(report.as_ref())),
+        Check::of("counts and metadata agree", disagreement(&manifest, report.as_ref())),
+    ]
+}
+
+fn unbalanced(report: Option<&Report>) -> Option<String> {
+    let Some(report) = report else { return Some(format!("{REPORT} cannot be read")) };
+    let wrong = report.inputs.iter().filter(|input| {
+        let counted = input.rejected
+            + input.barred
+            + input.duplicates
+            + input.unmatched
+            + input.withheld
+            + input.released;
+        input.rows_read != counted
+    });
+    let wrong = wrong.count();
+    (wrong > 0).then(|| format!("{wrong} inputs whose counts do not add up"))
+}
+
+fn disagreement(manifest: &Manifest, report: Option<&Report>) -> Option<String> {
+    if manifest.metadata_version != METADATA_VERSION {
+        return Some(format!(
+            "the run read numbers with metadata {}, this program with {METADATA_VERSION}",
+            manifest.metadata_version
+        ));
+    }
+    let rows = |rows: &dyn Fn(&Report) -> u64| report.map(rows);
+    let released = rows(&|report| report.lists.iter().map(|list| list.released).sum());
+    let rejected = rows(&|report| report.inputs.iter().map(|input| input.rejected).sum());
+    let agree = released == Some(manifest.counts.matches)
+        && rejected == Some(manifest.counts.rejects);
+    (!agree).then(|| "the report's counts are not the manifest's".to_owned())
+}

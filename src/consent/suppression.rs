@@ -1,0 +1,143 @@
+//! The suppression list: who said no, in every spelling, and what their keys are.
+
+use std::collections::HashSet;
+
+use super::{Aliases, Purpose};
+use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
+use crate::normalise::{self, E164, Hint, RejectReason};
+
+/// Everyone who opted out of the run's purpose.
+#[derive(Default)]
+pub struct Suppressions {
+    /// Calling code and national digits of every number and alias.
+    numbers: HashSet<u64>,
+    /// Keys of the rows that came as digests; the number behind them is not known.
+    hashed: HashSet<MatchKey>,
+}
+
+/// What one opt-out row says.
+#[derive(Clone, PartialEq, Eq)]
+pub enum OptOutRow {
+    /// It bars somebody.
+    Bars {
+        /// Calling code and national digits; more than one where the cell holds several numbers.
+        numbers: Vec<u64>,
+        /// The key of a number that came as its SHA-256.
+        hashed: Option<MatchKey>,
+    },
+    /// It is for another purpose.
+    OtherPurpose,
+}
+
+/// An opt-out row that neither reader could read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreadable(pub RejectReason);
+
+/// Reads opt-out rows for one purpose.
+#[derive(Clone, Debug)]
+pub struct SuppressionReader {
+    /// The run's purpose.
+    pub purpose: Purpose,
+    /// Makes the keys of hashed rows.
+    pub keyer: Keyer,
+}
+
+impl SuppressionReader {
+    /// True when a row with that purpose cell counts for this run. A blank counts for all, and so
+    /// does a word that names no purpose: nobody's no is lost over a spelling.
+    #[must_use]
+    pub fn concerns(&self, purpose_cell: &[u8]) -> bool {
+        let cell = purpose_cell.trim_ascii();
+        cell.is_empty() || Purpose::from_name(cell).is_none_or(|named| named == self.purpose)
+    }
+
+    /// Reads a row's phone and digest cells, of which one may be empty: every number in the phone
+    /// cell, by our reader, by the forms that plans have left behind, and by the independent
+    /// second reader.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when a part of the row stays a number to nobody.
+    pub fn read(&self, phone: &[u8], digest: &[u8], hint: Hint) -> Result<OptOutRow, Unreadable> {
+        let hashed = if digest.trim_ascii().is_empty() {
+            None
+        } else {
+            let read = PhoneDigest::from_text(digest).ok_or(RejectReason::NotAHash);
+            Some(self.keyer.key_of_digest(read.map_err(Unreadable)?))
+        };
+        let mut numbers = Vec::new();
+        if hashed.is_none() || !phone.trim_ascii().is_empty() {
+            let text =
+                std::str::from_utf8(phone).map_err(|_| Unreadable(RejectReason::BadEncoding))?;
+            for part in normalise::numbers_in_cell(text) {
+                let found = normalise::read_for_suppression(part, hint, is_reachable);
+                numbers.extend(found.map_err(Unreadable)?);
+            }
+        }
+        Ok(OptOutRow::Bars { numbers, hashed })
+    }
+}
+
+/// True when a member of the number's alias class is a valid number, so that barring the class
+/// can bar a person.
+fn is_reachable(digits: u64) -> bool {
+    Aliases::of(digits).expose_digits().iter().any(|&digits| normalise::is_valid(digits))
+}
+
+impl std::fmt::Debug for OptOutRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OptOutRow(redacted)")
+    }
+}
+
+impl Suppressions {
+    /// Adds a row. True when it bars someone that no earlier row barred.
+    pub fn add(&mut self, row: &OptOutRow) -> bool {
+        match row {
+            OptOutRow::OtherPurpose => false,
+            OptOutRow::Bars { numbers, hashed } => {
+                let mut added = hashed.is_some_and(|key| self.hashed.insert(key));
+                for digits in numbers {
+                    added |= self.numbers.insert(*digits);
+                    self.numbers.extend(Aliases::of(*digits).expose_digits());
+                }
+                added
+            }
+        }
+    }
+
+    /// True when the number, or an alias of it, is here as a number.
+    #[must_use]
+    pub fn bar_number(&self, number: E164) -> bool {
+        self.numbers.contains(&number.expose_digits())
+    }
+
+    /// True when any form of the number, or of an alias, is here as a digest.
+    ///
+    /// Two keyed hashes a member, so it is asked only for numbers that a list holds.
+    #[must_use]
+    pub fn bar_by_digest(&self, number: E164, keyer: &Keyer) -> bool {
+        !self.hashed.is_empty()
+            && Aliases::of(number.expose_digits()).expose_digits().iter().any(|&digits| {
+                Form::ALL
+                    .iter()
+                    .any(|&form| self.hashed.contains(&keyer.key_of_digits(digits, form)))
+            })
+    }
+
+    /// Every number and alias here, in no order, for barring list numbers by key.
+    pub fn expose_digits(&self) -> impl Iterator<Item = u64> + '_ {
+        self.numbers.iter().copied()
+    }
+
+    /// Every hashed row's key, in no order.
+    pub fn hashed_keys(&self) -> impl Iterator<Item = MatchKey> + '_ {
+        self.hashed.iter().copied()
+    }
+}
+
+impl std::fmt::Debug for Suppressions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Suppressions({} numbers, {} hashed)", self.numbers.len(), self.hashed.len())
+    }
+}

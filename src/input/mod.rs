@@ -1,0 +1,331 @@
+//! What did we receive?
+//!
+//! Opens the files of a role (accounts, list, opt-outs), whatever their format, compression and
+//! encoding, finds the columns that are wanted and hands out batches of raw cells in row order.
+//!
+//! It promises: every row of the input is in exactly one batch, a row that is not the format's is
+//! handed out as malformed and not dropped, and the digest of a finished input is that of its
+//! bytes. It leaves to others what a cell means. Errors name the role, the path and where there is
+//! one the row; never the text of a cell.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+mod batch;
+mod cells;
+mod delimited;
+mod error;
+mod files;
+mod header;
+mod ndjson;
+mod parquet;
+mod reader;
+mod stream;
+mod text;
+
+pub use batch::{Batch, Column};
+pub use error::{ErrorKind, HeaderNames, InputError, Place};
+pub use files::expand;
+pub use header::{ColumnsFound, FoundColumn};
+pub use reader::{BatchReader, Facts, open, open_stream};
+
+/// Rows in a batch, unless its cells reach [`DEFAULT_BATCH_BYTES`] before.
+pub const DEFAULT_BATCH_ROWS: usize = 8192;
+
+/// Bytes of cells after which a batch ends early.
+pub const DEFAULT_BATCH_BYTES: usize = 16 << 20;
+
+/// The longest row: a quote that is never closed is found after so many bytes.
+pub const DEFAULT_ROW_BYTES: usize = 1 << 20;
+
+/// The longest header.
+pub const DEFAULT_HEADER_BYTES: usize = 64 << 10;
+
+/// What is read, and what for.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Which kind of input it is.
+    pub role: Role,
+    /// Where its bytes are.
+    pub location: Location,
+    /// The columns to look for.
+    pub wants: Vec<Want>,
+    /// How much of it may be in memory.
+    pub limits: Limits,
+}
+
+/// How much of an input may be in memory at a time.
+///
+/// One reader holds at most a batch of `batch_bytes` and one row more, a buffer of twice
+/// `row_bytes`, and what its decoder keeps: up to 128 MiB for zstd, and for Parquet the pages that
+/// are being decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Rows in a batch.
+    pub batch_rows: usize,
+    /// Bytes of cells after which a batch ends early.
+    pub batch_bytes: usize,
+    /// Bytes of the longest row.
+    pub row_bytes: usize,
+    /// Bytes of the longest header.
+    pub header_bytes: usize,
+}
+
+impl Limits {
+    /// What the `DEFAULT_…` constants say.
+    pub const STANDARD: Self = Self {
+        batch_rows: DEFAULT_BATCH_ROWS,
+        batch_bytes: DEFAULT_BATCH_BYTES,
+        row_bytes: DEFAULT_ROW_BYTES,
+        header_bytes: DEFAULT_HEADER_BYTES,
+    };
+
+    /// The same, as far as the offsets of a [`Column`] reach.
+    fn within_reach(self) -> Self {
+        Self {
+            batch_rows: self.batch_rows.clamp(1, 1 << 24),
+            batch_bytes: self.batch_bytes.clamp(1, 1 << 30),
+            row_bytes: self.row_bytes.min(1 << 28),
+            header_bytes: self.header_bytes.min(1 << 24),
+        }
+    }
+}
+
+/// Counts what was read, for a display of progress; one may serve many readers.
+#[derive(Default, Debug)]
+pub struct Meter {
+    bytes_read: AtomicU64,
+    rows_read: AtomicU64,
+}
+
+impl Meter {
+    /// Stored bytes that were read so far; at the end of all inputs the sum of their sizes.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Rows that were handed out so far.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read.load(Ordering::Relaxed)
+    }
+
+    fn add_bytes(&self, bytes: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn add_rows(&self, rows: u64) {
+        self.rows_read.fetch_add(rows, Ordering::Relaxed);
+    }
+}
+
+/// How rows are written down.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// CSV, TSV and their kin.
+    Delimited,
+    /// One JSON object to a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// How the whole file is packed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Compression {
+    /// Not at all; a Parquet file packs its pages itself.
+    None,
+    /// gzip, of any number of members.
+    Gzip,
+    /// zstd, of any number of frames.
+    Zstd,
+}
+
+/// How text is encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Encoding {
+    /// UTF-8 without a mark.
+    Utf8,
+    /// UTF-8 with a byte order mark.
+    Utf8Bom,
+    /// UTF-16, little end first, told by its mark.
+    Utf16Le,
+    /// UTF-16, big end first, told by its mark.
+    Utf16Be,
+}
+
+/// Which of the job's three kinds of input a file is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Role {
+    /// The messenger's export.
+    Accounts,
+    /// An advertiser's list.
+    List,
+    /// The suppression list.
+    OptOuts,
+}
+
+impl Role {
+    /// The name in reports, manifests and `rejects.parquet`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::List => "list",
+            Self::OptOuts => "opt_outs",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accounts => "accounts",
+            Self::List => "list",
+            Self::OptOuts => "opt-outs",
+        })
+    }
+}
+
+/// A column that a stage reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Field {
+    /// A phone number as text.
+    Phone,
+    /// SHA-256 of a phone number, hex or Base64.
+    PhoneSha256,
+    /// ISO 3166-1 alpha-2 country of the row.
+    Country,
+    /// The messenger's id of the account.
+    AccountId,
+    /// Consent for the run's purpose.
+    Consent,
+    /// The list that the row belongs to.
+    ListId,
+    /// The advertiser that the row belongs to.
+    AdvertiserId,
+    /// The purpose that an opt-out row is for.
+    Purpose,
+    /// When the person opted out.
+    OptedOutAt,
+    /// Operating system of the account's phone.
+    Os,
+    /// Device of the account.
+    Device,
+}
+
+impl Field {
+    /// All fields, in the order of their declaration.
+    pub const ALL: [Self; 11] = [
+        Self::Phone,
+        Self::PhoneSha256,
+        Self::Country,
+        Self::AccountId,
+        Self::Consent,
+        Self::ListId,
+        Self::AdvertiserId,
+        Self::Purpose,
+        Self::OptedOutAt,
+        Self::Os,
+        Self::Device,
+    ];
+
+    /// The field's name in the job file and in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::PhoneSha256 => "phone_sha256",
+            Self::Country => "country",
+            Self::AccountId => "account_id",
+            Self::Consent => "consent",
+            Self::ListId => "list_id",
+            Self::AdvertiserId => "advertiser_id",
+            Self::Purpose => "purpose",
+            Self::OptedOutAt => "opted_out_at",
+            Self::Os => "os",
+            Self::Device => "device",
+        }
+    }
+
+    /// The column names that mean this field when the job maps none, the best first.
+    ///
+    /// Consent has none: which column permits a purpose is never guessed.
+    #[must_use]
+    pub fn synonyms(self) -> &'static [&'static str] {
+        match self {
+            Self::Phone => &[
+                "phone", "phone_number", "phonenumber", "msisdn", "mobile", "mobile_phone",
+                "mobile_number", "tel", "telephone", "cell", "cell_phone", "phone_e164", "e164",
+                "number", "whatsapp",
+            ],
+            Self::PhoneSha256 => &[
+                "phone_sha256", "sha256_phone", "hashed_phone", "phone_hash",
+                "hashed_phone_number", "sha256",
+            ],
+            Self::Country => &["country", "country_code", "country_iso", "iso_country", "region"],
+            Self::AccountId => &["account_id", "user_id", "id"],
+            Self::Consent => &[],
+            Self::ListId => &["list_id"],
+            Self::AdvertiserId => &["advertiser_id", "recipient", "recipient_id"],
+            Self::Purpose => &["purpose"],
+            Self::OptedOutAt => &["opted_out_at", "opt_out_at", "date"],
+            Self::Os => &["os", "operating_system", "platform"],
+            Self::Device => &["device", "device_type", "device_class"],
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A column to look for.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// What it holds.
+    pub field: Field,
+    /// The column's name in this input, when the job maps it; else the field's synonyms count.
+    pub mapped: Option<String>,
+    /// Whether the input can be read without it.
+    pub need: Need,
+}
+
+/// Whether an input can do without a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// The run ends when it is not there.
+    Required,
+    /// One column of those marked so must be there (`phone` or `phone_sha256`).
+    OneOf,
+    /// Its absence is no error.
+    Optional,
+}
+
+/// Where an input's bytes are.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Location {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl fmt::Display for Location {
+    /// The path with its control characters escaped: a file's name may be made for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Path(path) = self else { return f.write_str("standard input") };
+        for c in path.to_string_lossy().chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,306 @@
+//! Which reader does an input need, and was it whole?
+//!
+//! [`open`] tells format, compression and encoding from the bytes alone, never from the name. A
+//! [`BatchReader`] gives the rows; [`BatchReader::finish`] reads what is left, makes sure that the
+//! file is still the one that was opened, and gives the digest.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::batch::Batch;
+use super::delimited::Delimited;
+use super::error::{InputError, Place};
+use super::files::OpenFile;
+use super::header::ColumnsFound;
+use super::ndjson::JsonLines;
+use super::parquet::{self, ParquetRows};
+use super::stream::{self, Bytes, Tally};
+use super::text::Text;
+use super::{Compression, Encoding, Format, Location, Meter, Source};
+
+/// Hands out the rows of one input, batch by batch.
+pub struct BatchReader {
+    at: Place,
+    rows: Rows,
+    /// Read ahead by [`open`], which needs the first rows of NDJSON to know its columns.
+    ahead: Option<Batch>,
+    file: Option<OpenFile>,
+    /// What passes on the way to a text format.
+    tally: Option<Arc<Tally>>,
+    compression: Compression,
+    encoding: Encoding,
+    meter: Arc<Meter>,
+    rows_read: u64,
+    state: State,
+}
+
+enum Rows {
+    Delimited(Box<Delimited>),
+    Ndjson(Box<JsonLines>),
+    Parquet(Box<ParquetRows>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Failed,
+}
+
+/// What is known of an input that was read to its end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Rows that were handed out, malformed ones with them.
+    pub rows: u64,
+    /// The size of the input as it is stored.
+    pub bytes_read: u64,
+    /// BLAKE3 of the bytes as they are stored.
+    pub digest: [u8; 32],
+    /// How rows are written down.
+    pub format: Format,
+    /// How the file is packed.
+    pub compression: Compression,
+    /// How its text is encoded; UTF-8 for Parquet.
+    pub encoding: Encoding,
+    /// What parts the cells of a line; none when there is one column, or no lines.
+    pub delimiter: Option<u8>,
+    /// Whether the last line has an end; none for Parquet. Without one the file may be cut short.
+    pub ended_with_line_end: Option<bool>,
+    /// When the file was last modified; none for standard input.
+    pub modified: Option<SystemTime>,
+}
+
+/// Opens an input and finds its columns.
+///
+/// # Errors
+/// Everything that shows in the file's frame, its header and, for NDJSON, its first batch.
+pub fn open(source: &Source, meter: Arc<Meter>) -> Result<BatchReader, InputError> {
+    let at = source.place();
+    let Location::Path(path) = &source.location else {
+        return open_stream(source, Box::new(io::stdin()), meter);
+    };
+    let file = OpenFile::open(&at, path)?;
+    let unreadable = |cause| InputError::Unreadable { at: at.clone(), cause };
+    if is_parquet(&file).map_err(unreadable)? {
+        let limits = source.limits.within_reach();
+        let rows = ParquetRows::open(&at, &file, &source.wants, limits, Arc::clone(&meter))?;
+        return Ok(BatchReader {
+            at,
+            rows: Rows::Parquet(Box::new(rows)),
+            ahead: None,
+            file: Some(file),
+            tally: None,
+            compression: Compression::None,
+            encoding: Encoding::Utf8,
+            meter,
+            rows_read: 0,
+            state: State::Reading,
+        });
+    }
+    let bytes = file.file.try_clone().map_err(unreadable)?;
+    let mut reader = open_stream(source, Box::new(bytes), meter)?;
+    reader.file = Some(file);
+    Ok(reader)
+}
+
+/// Opens an input whose bytes the caller holds; the source's location only names it in errors.
+///
+/// # Errors
+/// As [`open`]; Parquet cannot be read from a stream.
+pub fn open_stream(
+    source: &Source,
+    bytes: Box<dyn io::Read + Send>,
+    meter: Arc<Meter>,
+) -> Result<BatchReader, InputError> {
+    let at = source.place();
+    let read_error = |cause| at.read_error(cause);
+    let opened = stream::unpack(bytes, Arc::clone(&meter)).map_err(read_error)?;
+    let compression = opened.compression;
+    refuse_other_formats(&at, &opened.head, compression)?;
+    let (bytes, encoding) = stream::text(opened.bytes).map_err(read_error)?;
+    let mut reader = BatchReader {
+        rows: rows_of_text(&at, source, bytes)?,
+        at,
+        ahead: None,
+        file: None,
+        tally: Some(opened.tally),
+        compression,
+        encoding,
+        meter,
+        rows_read: 0,
+        state: State::Reading,
+    };
+    if let Rows::Ndjson(rows) = &mut reader.rows {
+        reader.ahead = rows.next_batch()?;
+    }
+    Ok(reader)
+}
+
+fn rows_of_text(at: &Place, source: &Source, bytes: Bytes) -> Result<Rows, InputError> {
+    let read_error = |cause| at.read_error(cause);
+    let limits = source.limits.within_reach();
+    let mut text = Text::over(bytes);
+    text.fill().map_err(read_error)?;
+    let begun = text.skip_empty_lines().map_err(read_error)?;
+    if !begun || (text.ended() && text.unread().trim_ascii().is_empty()) {
+        return Err(InputError::Empty { at: at.clone() });
+    }
+    match text.unread().trim_ascii_start() {
+        [b'{', ..] => {
+            let rows = JsonLines::open(at, &source.wants, limits, text);
+            Ok(Rows::Ndjson(Box::new(rows)))
+        }
+        [b'[', ..] => {
+            let found = "a JSON array, not one object to a line";
+            Err(InputError::UnknownFormat { at: at.clone(), found })
+        }
+        _ => Delimited::open(at, &source.wants, limits, text)
+            .map(|rows| Rows::Delimited(Box::new(rows))),
+    }
+}
+
+/// Whether a file is Parquet at either end: one damaged at its beginning is not taken for text.
+fn is_parquet(file: &OpenFile) -> io::Result<bool> {
+    let mut magic = [0; 4];
+    let Some(last) = file.bytes().checked_sub(4) else { return Ok(false) };
+    for offset in [0, last] {
+        match file.file.read_exact_at(&mut magic, offset) {
+            Ok(()) if parquet::MAGICS.contains(&magic) => return Ok(true),
+            Err(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => return Err(cause),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+fn refuse_other_formats(
+    at: &Place,
+    head: &[u8],
+    compression: Compression,
+) -> Result<(), InputError> {
+    let at = || at.clone();
+    let packing = match compression {
+        Compression::None => None,
+        Compression::Gzip => Some("gzip"),
+        Compression::Zstd => Some("zstd"),
+    };
+    let found = match head {
+        [] => return Err(InputError::Empty { at: at() }),
+        [b'P', b'A', b'R', b'1' | b'E', ..] => {
+            return Err(match packing {
+                Some(packing) => InputError::PackedParquet { at: at(), packing },
+                None => InputError::StdinParquet { at: at() },
+            });
+        }
+        [b'P', b'K', 3, 4, ..] => "a zip archive or an Excel workbook",
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => "an old Excel workbook",
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => "packed with bzip2",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "packed with xz",
+        [0x04, 0x22, 0x4d, 0x18, ..] => "packed with lz4",
+        [b'O', b'b', b'j', 1, ..] => "Avro",
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => "an Arrow file",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF",
+        _ if packing.is_some() && stream::packing(head) != Compression::None => "packed twice",
+        _ => return Ok(()),
+    };
+    Err(InputError::UnknownFormat { at: at(), found })
+}
+
+impl BatchReader {
+    /// The next rows, in order; none at the end.
+    ///
+    /// # Errors
+    /// What is wrong with the input; after that nothing more is read from it.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
+        match self.state {
+            State::Failed => return Err(InputError::AlreadyFailed { at: self.at.clone() }),
+            State::Ended => return Ok(None),
+            State::Reading => {}
+        }
+        let next = match (self.ahead.take(), &mut self.rows) {
+            (Some(batch), _) => Ok(Some(batch)),
+            (None, Rows::Delimited(rows)) => rows.next_batch(),
+            (None, Rows::Ndjson(rows)) => rows.next_batch(),
+            (None, Rows::Parquet(rows)) => rows.next_batch(),
+        };
+        match &next {
+            Ok(Some(batch)) => {
+                self.rows_read += batch.len() as u64;
+                self.meter.add_rows(batch.len() as u64);
+            }
+            Ok(None) => self.state = State::Ended,
+            Err(_) => self.state = State::Failed,
+        }
+        next
+    }
+
+    /// The columns that were found; those of NDJSON may become more with each batch.
+    #[must_use]
+    pub fn columns(&self) -> &ColumnsFound {
+        match &self.rows {
+            Rows::Delimited(rows) => rows.columns(),
+            Rows::Ndjson(rows) => rows.columns(),
+            Rows::Parquet(rows) => rows.columns(),
+        }
+    }
+
+    /// What the input is and where it comes from, as errors name it.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.at
+    }
+
+    /// Reads what is left, checks that the file did not change, and tells what was read.
+    ///
+    /// # Errors
+    /// Any fault of the rest, as [`BatchReader::next_batch`], and a file that was changed.
+    pub fn finish(mut self) -> Result<Facts, InputError> {
+        while self.next_batch()?.is_some() {}
+        let (format, delimiter, ended_with_line_end) = match &self.rows {
+            Rows::Delimited(rows) => {
+                (Format::Delimited, rows.delimiter(), Some(rows.text().ended_with_line_end()))
+            }
+            Rows::Ndjson(rows) => (Format::Ndjson, None, Some(rows.text().ended_with_line_end())),
+            Rows::Parquet(_) => (Format::Parquet, None, None),
+        };
+        let (digest, bytes_read) = match (&mut self.rows, &self.tally) {
+            (Rows::Parquet(rows), _) => {
+                (rows.digest()?, self.file.as_ref().map_or(0, OpenFile::bytes))
+            }
+            (_, Some(tally)) => (tally.digest(), tally.bytes()),
+            (_, None) => return Err(InputError::AlreadyFailed { at: self.at.clone() }),
+        };
+        if let Some(file) = &self.file {
+            file.check_unchanged(&self.at)?;
+            if file.bytes() != bytes_read {
+                return Err(InputError::ChangedWhileReading { at: self.at.clone() });
+            }
+        }
+        Ok(Facts {
+            rows: self.rows_read,
+            bytes_read,
+            digest,
+            format,
+            compression: self.compression,
+            encoding: self.encoding,
+            delimiter,
+            ended_with_line_end,
+            modified: self.file.as_ref().and_then(OpenFile::modified),
+        })
+    }
+}
+
+impl Source {
+    fn place(&self) -> Place {
+        Place { role: self.role, location: self.location.clone() }
+    }
+}
+
+impl fmt::Debug for BatchReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchReader").field("at", &self.at).finish_non_exhaustive()
+    }
+}

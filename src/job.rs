@@ -1,0 +1,175 @@
+//! What one run is to do: flags and file, resolved once and checked.
+//!
+//! The stages see this and never the command line or a TOML table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::consent::Purpose;
+use crate::input::{Field, Location};
+use crate::key::{Form, Secret};
+use crate::normalise::Region;
+use crate::policy::Policy;
+
+/// Everything a run needs to know.
+#[derive(Debug)]
+pub struct Job {
+    /// Names the job across nights: 1 to 64 of `A-Za-z0-9._-`.
+    pub name: Identifier,
+    /// What the numbers are used for.
+    pub purpose: Purpose,
+    /// Under which rules.
+    pub policy: Policy,
+    /// BLAKE3 of the policy file's bytes, lower-case hex.
+    pub policy_digest: String,
+    /// What keys and tokens are made with.
+    pub secret: Secret,
+    /// The messenger's export.
+    pub accounts: Files,
+    /// The advertisers' lists.
+    pub lists: Vec<ListSource>,
+    /// The suppression list.
+    pub opt_outs: OptOutSource,
+    /// Where the run folder goes.
+    pub out: PathBuf,
+    /// What happens when it is there already.
+    pub if_exists: IfExists,
+    /// Which run came before.
+    pub previous: Previous,
+}
+
+/// The files of one role, with the columns that the job maps.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// In reading order.
+    pub locations: Vec<Location>,
+    /// Column names for fields whose synonyms do not serve.
+    pub columns: BTreeMap<Field, String>,
+}
+
+/// One entry of the job's lists.
+#[derive(Clone, Debug)]
+pub struct ListSource {
+    /// Its files.
+    pub files: Files,
+    /// The advertiser of rows that name none.
+    pub recipient: Option<Identifier>,
+    /// The list of rows that name none; else the file's stem.
+    pub id: Option<Identifier>,
+    /// Region of rows that name none.
+    pub country: Option<Region>,
+    /// What the rows hold.
+    pub phones: Phones,
+    /// What a cell with several numbers means.
+    pub several_numbers: SeveralNumbers,
+}
+
+/// The suppression list's files.
+#[derive(Clone, Debug)]
+pub struct OptOutSource {
+    /// Its files. Standard input cannot be one: the list is read twice.
+    pub files: Files,
+    /// Region of rows that name none.
+    pub country: Option<Region>,
+}
+
+/// What a list's rows hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phones {
+    /// What the column's name says: numbers under `phone`, digests under `phone_sha256`.
+    ByColumn,
+    /// Numbers.
+    Raw,
+    /// SHA-256 of numbers in a declared form.
+    Hashed(Form),
+    /// SHA-256 of numbers in a form that nobody named: accounts are looked up in both.
+    Probe,
+}
+
+/// What a list cell with several numbers means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeveralNumbers {
+    /// The row is rejected.
+    Reject,
+    /// Each number is a candidate.
+    Separate,
+}
+
+/// What happens when the run folder is there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IfExists {
+    /// The run refuses.
+    Error,
+    /// Nothing is done, and that is a success.
+    Skip,
+    /// The new run takes the old one's place in one rename.
+    Replace,
+}
+
+/// Which run came before this one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Previous {
+    /// The newest run of the same job, purpose and secret beside the run folder.
+    Auto,
+    /// None.
+    None,
+    /// This folder.
+    Folder(PathBuf),
+}
+
+/// A name that may be written into outputs: a job, a recipient, a list.
+///
+/// 1 to 64 of `A-Za-z0-9._-` without nine digits in a row, so that no number gets out as a name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Identifier(String);
+
+/// Longest identifier, in bytes.
+const MOST_IDENTIFIER_BYTES: usize = 64;
+/// A date has eight digits in a row; a phone number with its calling code has more.
+const MOST_DIGITS_IN_A_ROW: usize = 8;
+
+impl Identifier {
+    /// Reads an identifier; `None` for what is not one.
+    #[must_use]
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        let text = text.trim_ascii();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        let longest = text.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).max();
+        let is_one = !text.is_empty()
+            && text.len() <= MOST_IDENTIFIER_BYTES
+            && text.iter().all(plain)
+            && longest.unwrap_or(0) <= MOST_DIGITS_IN_A_ROW;
+        is_one.then(|| String::from_utf8(text.to_vec()).ok().map(Self)).flatten()
+    }
+
+    /// A name that no text can be read as, for lists of the run's own.
+    pub(crate) fn reserved() -> Self {
+        Self(String::new())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Identifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_no_identifier() {
+        assert!(Identifier::from_text(b" crm_2026-11-22.v2 ").is_some());
+        assert!(Identifier::from_text(b"crm-20261122").is_some());
+        for bad in [&b""[..], b"447911123456", b"a b", b"x,y", "ü".as_bytes(), &[b'a'; 65]] {
+            assert!(Identifier::from_text(bad).is_none());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! File names, schemas and writer settings: the run folder's format.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// Row-level tokens, for the messenger's own delivery side.
+pub const MATCHES: &str = "matches.parquet";
+/// A row a list, for the advertiser.
+pub const AUDIENCES: &str = "audiences.parquet";
+/// The same as JSON, for the advertiser.
+pub const SUMMARY: &str = "summary.json";
+/// Which rows could not be read, and why.
+pub const REJECTS: &str = "rejects.parquet";
+/// Tokens of the previous run that are gone.
+pub const REMOVED: &str = "removed.parquet";
+/// What happened to every row, and how long it took.
+pub const REPORT: &str = "report.json";
+/// Digests of everything, written last.
+pub const MANIFEST: &str = "manifest.json";
+
+/// Rows in a row group: some megabytes a column.
+pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// Who wrote the file, in its footer.
+const CREATED_BY: &str = concat!("phonematch ", env!("CARGO_PKG_VERSION"));
+
+fn schema(fields: Vec<Field>) -> SchemaRef {
+    Arc::new(Schema::new(fields))
+}
+
+fn text(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, false)
+}
+
+pub(super) fn matches_schema() -> SchemaRef {
+    schema(vec![
+        text("recipient"),
+        text("list_id"),
+        text("token"),
+        Field::new("region", DataType::Utf8, true),
+        Field::new("os", DataType::Utf8, true),
+        Field::new("os_version", DataType::Int32, true),
+        Field::new("device", DataType::Utf8, true),
+    ])
+}
+
+pub(super) fn removed_schema() -> SchemaRef {
+    schema(vec![text("recipient"), text("list_id"), text("token")])
+}
+
+pub(super) fn audiences_schema() -> SchemaRef {
+    schema(vec![
+        text("recipient"),
+        text("list_id"),
+        text("status"),
+        Field::new("audience_from", DataType::Int64, true),
+        Field::new("audience_below", DataType::Int64, true),
+    ])
+}
+
+pub(super) fn rejects_schema() -> SchemaRef {
+    schema(vec![
+        text("role"),
+        text("file"),
+        Field::new("row", DataType::Int64, false),
+        text("reason"),
+    ])
+}
+
+/// Settings of every file. Statistics, dictionary and bloom filter are off for `token`, wherever
+/// the column is: a footer's smallest and largest token would be two people.
+pub(super) fn properties(purpose: &str) -> WriterProperties {
+    let token = ColumnPath::from("token");
+    let level = ZstdLevel::try_new(3).unwrap_or_default();
+    WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_column_dictionary_enabled(token.clone(), false)
+        .set_column_statistics_enabled(token.clone(), EnabledStatistics::None)
+        .set_column_bloom_filter_enabled(token, false)
+        .set_key_value_metadata(Some(vec![
+            KeyValue::new("phonematch.format".to_owned(), "1".to_owned()),
+            KeyValue::new("phonematch.purpose".to_owned(), purpose.to_owned()),
+        ]))
+        .build()
+}

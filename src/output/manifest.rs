@@ -1,0 +1,116 @@
+//! `manifest.json`: the run's own account of itself, written last.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::Floors;
+
+/// What a run read and wrote. Holds no time: same inputs, same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format: 1.
+    pub format: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// Version of libphonenumber's metadata.
+    pub metadata_version: String,
+    /// Which secret was used, by its public name.
+    pub key_id: String,
+    /// BLAKE3 of the policy file.
+    pub policy_digest: String,
+    /// What the numbers were used for.
+    pub purpose: String,
+    /// The job's name.
+    pub job: String,
+    /// What was read.
+    pub inputs: Vec<ManifestInput>,
+    /// What was written, by file name; the manifest itself and the sealed report are not here.
+    pub files: BTreeMap<String, ManifestFile>,
+    /// The floors that were held.
+    pub floors: Floors,
+    /// What came of it.
+    pub counts: ManifestCounts,
+    /// BLAKE3 of the previous run's manifest: a chain.
+    pub previous: Option<String>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestInput {
+    /// `accounts`, `list` or `opt_outs`.
+    pub role: String,
+    /// The path as the job gives it.
+    pub file: String,
+    /// Rows, the header not counted.
+    pub rows: u64,
+    /// Bytes as they are stored.
+    pub bytes: u64,
+    /// BLAKE3 of them.
+    pub blake3: String,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestFile {
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of it.
+    pub blake3: String,
+}
+
+/// The run in figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestCounts {
+    /// Rows of the opt-out source, for the next run's check that it did not shrink.
+    pub opt_out_rows: u64,
+    /// Lists.
+    pub lists: u64,
+    /// Lists that were released.
+    pub lists_released: u64,
+    /// Rows of `matches.parquet`.
+    pub matches: u64,
+    /// Rows of `rejects.parquet`.
+    pub rejects: u64,
+    /// Rows of `removed.parquet`.
+    pub removed: u64,
+}
+
+impl ManifestFile {
+    /// Digests a file as it is on disk.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = std::fs::File::open(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 16];
+        let mut bytes = 0;
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+        Ok(Self { bytes, blake3: hasher.finalize().to_hex().to_string() })
+    }
+}
+
+impl Manifest {
+    /// Reads a run's manifest; `None` when it is not there or not one of this format.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        let text = std::fs::read(path).ok()?;
+        let manifest: Self = serde_json::from_slice(&text).ok()?;
+        (manifest.format == 1).then_some(manifest)
+    }
+}

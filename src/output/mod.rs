@@ -1,0 +1,92 @@
+//! Where does it land?
+//!
+//! Writes a run's files into a hidden staging folder: Parquet through the kept writer, JSON
+//! through serde. What is written of people is only what `privacy` released, as tokens under the
+//! recipient's key. Rows are sorted by token, and token columns carry neither statistics nor
+//! dictionary nor bloom filter, so nothing about the input's order survives and a reader learns
+//! nothing from a footer. Same rows, same bytes.
+//!
+//! It leaves to others whether what landed is right (`audit`) and when it is published
+//! ([`Staging`] does it when told).
+
+mod layout;
+mod manifest;
+mod previous;
+mod readback;
+mod staging;
+mod tables;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY};
+pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput};
+pub use previous::{Lineage, PreviousRun};
+pub use readback::{MatchRow, NotMatches, each_match};
+pub use staging::{Published, Staging};
+pub use tables::{
+    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, write_json,
+    to_json, write_text,
+};
+
+/// A file or folder of the run could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The run folder is there and the job does not say what to do about it.
+    #[error(
+        "the run folder {} exists; choose another, or --if-exists skip or replace", path.display()
+    )]
+    Exists {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// What is there is not a run folder, and will not be replaced.
+    #[error("{} exists and is not a run folder of phonematch; it is left alone", path.display())]
+    NotARun {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Another run writes to the same place.
+    #[error(
+        "another run is writing {}; wait for it to end, or choose another folder", path.display()
+    )]
+    Locked {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}; check space and permissions and run again", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The Parquet writer or reader refused.
+    #[error("cannot {action} {}; check space and permissions and run again", path.display())]
+    Parquet {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the library said. It is not printed: it may quote a value.
+        source: Box<parquet::errors::ParquetError>,
+    },
+    /// The run folder's path has no name or no parent.
+    #[error("{} cannot be a run folder: it names no folder inside another", path.display())]
+    NoName {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The previous run cannot serve as one.
+    #[error("the previous run {} cannot be used: {why}", path.display())]
+    Previous {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,72 @@
+//! Published tokens, read back row by row.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// A row of `matches.parquet`, borrowed.
+#[derive(Clone, Copy)]
+pub struct MatchRow<'a> {
+    /// Whose list.
+    pub recipient: &'a str,
+    /// Which list.
+    pub list_id: &'a str,
+    /// 32 lower-case hex digits.
+    pub token: &'a str,
+    /// The attributes that are shown, in column order, none for null.
+    pub region: Option<&'a str>,
+    /// Operating system family.
+    pub os: Option<&'a str>,
+    /// Its major version.
+    pub os_version: Option<i32>,
+    /// Device class.
+    pub device: Option<&'a str>,
+}
+
+/// The file is not there, or not one that a run writes.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be read as a table of tokens")]
+pub struct NotMatches;
+
+/// Hands every row of a `matches.parquet` to `visit`, in order.
+///
+/// # Errors
+///
+/// [`NotMatches`] when the file cannot be read or has other columns.
+pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<(), NotMatches> {
+    let file = File::open(path).map_err(|_| NotMatches)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
+    if builder.schema().fields() != super::layout::matches_schema().fields() {
+        return Err(NotMatches);
+    }
+    let mask = ProjectionMask::all();
+    let reader = builder.with_projection(mask).build().map_err(|_| NotMatches)?;
+    for batch in reader {
+        visit_batch(&batch.map_err(|_| NotMatches)?, &mut visit);
+    }
+    Ok(())
+}
+
+fn visit_batch(batch: &RecordBatch, visit: &mut impl FnMut(MatchRow<'_>)) {
+    let text = |at: usize| batch.column(at).as_string::<i32>();
+    let version = batch.column(5).as_primitive::<arrow::datatypes::Int32Type>();
+    for row in 0..batch.num_rows() {
+        let optional = |at: usize| {
+            let column = text(at);
+            column.is_valid(row).then(|| column.value(row))
+        };
+        visit(MatchRow {
+            recipient: text(0).value(row),
+            list_id: text(1).value(row),
+            token: text(2).value(row),
+            region: optional(3),
+            os: optional(4),
+            os_version: version.is_valid(row).then(|| version.value(row)),
+            device: optional(6),
+        });
+    }
+}

@@ -1,0 +1,337 @@
+//! The tables of a run, written.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int32Array, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use serde::Serialize;
+
+use super::staging::create_private;
+use super::{OutputError, layout};
+use crate::input::Role;
+use crate::join::ListName;
+use crate::key::Token;
+use crate::normalise::RejectReason;
+use crate::privacy::{Band, Released, Shown};
+
+/// Rows that are turned into columns at a time.
+const CHUNK_ROWS: usize = 64 * 1024;
+
+/// One row of `matches.parquet`: ordered by token, then by the list's place in name order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Match {
+    token: Token,
+    list: u32,
+    shown: Shown,
+}
+
+impl Match {
+    /// What is written of a released person. `list` is the list's place among all in name order.
+    #[must_use]
+    pub const fn of(released: &Released, token: Token, list: u32) -> Self {
+        Self { token, list, shown: released.shown() }
+    }
+
+    /// The token.
+    #[must_use]
+    pub const fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The list's place among all lists in name order.
+    #[must_use]
+    pub const fn list(&self) -> u32 {
+        self.list
+    }
+}
+
+/// One row of the advertiser's files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Advert {
+    /// Whose list.
+    pub list: ListName,
+    /// The size's band; none when the list is withheld.
+    pub band: Option<Band>,
+}
+
+impl Advert {
+    const fn status(&self) -> &'static str {
+        if self.band.is_some() { "released" } else { "withheld" }
+    }
+}
+
+struct Table<'a> {
+    path: &'a Path,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+}
+
+impl<'a> Table<'a> {
+    fn create(path: &'a Path, schema: SchemaRef, purpose: &str) -> Result<Self, OutputError> {
+        let file = create_private(path)?;
+        let properties = layout::properties(purpose);
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
+            .map_err(|source| parquet_error("begin", path, source))?;
+        Ok(Self { path, schema, writer })
+    }
+
+    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), OutputError> {
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|error| parquet_error("write", self.path, error.into()))?;
+        self.writer.write(&batch).map_err(|source| parquet_error("write", self.path, source))
+    }
+
+    fn finish(self) -> Result<(), OutputError> {
+        let path = self.path;
+        let file =
+            self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
+        sync(&file, path)
+    }
+}
+
+fn parquet_error(
+    action: &'static str,
+    path: &Path,
+    source: parquet::errors::ParquetError,
+) -> OutputError {
+    OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
+}
+
+/// A failed fsync is never tried again: what the system dropped is gone (Rebello et al., "Can
+/// applications recover from fsync failures?", ATC 2020), and the run with it.
+fn sync(file: &File, path: &Path) -> Result<(), OutputError> {
+    file.sync_all().map_err(|source| OutputError::Io {
+        action: "make durable",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+/// Writes `matches.parquet` from rows in their order. `lists` is in name order.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn matches(
+    path: &Path,
+    purpose: &str,
+    lists: &[ListName],
+    rows: &[Match],
+) -> Result<(), OutputError> {
+    let mut table = Table::create(path, layout::matches_schema(), purpose)?;
+    for rows in rows.chunks(CHUNK_ROWS) {
+        let list = |row: &Match| &lists[row.list as usize];
+        let tokens: Vec<_> = rows.iter().map(|row| row.token.expose_hex()).collect();
+        let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
+        table.write(vec![
+            texts(rows.iter().map(|row| list(row).recipient.as_str())),
+            texts(rows.iter().map(|row| list(row).list_id.as_str())),
+            texts(tokens.iter().map(String::as_str)),
+            Arc::new(StringArray::from_iter(
+                regions.iter().map(|region| region.as_ref().map(|region| region.code())),
+            )),
+            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.shown.os))),
+            Arc::new(Int32Array::from_iter(
+                rows.iter().map(|row| row.shown.os_version.map(i32::from)),
+            )),
+            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.shown.device))),
+        ])?;
+    }
+    table.finish()
+}
+
+/// Writes `audiences.parquet`, one row a list, in the order given (recipient, then list).
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn audiences(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), OutputError> {
+    let mut table = Table::create(path, layout::audiences_schema(), purpose)?;
+    let edge = |pick: fn(&Band) -> u64| -> ArrayRef {
+        let edges = rows.iter().map(|row| {
+            row.band.as_ref().map(pick).map(|edge| i64::try_from(edge).unwrap_or(i64::MAX))
+        });
+        Arc::new(Int64Array::from_iter(edges))
+    };
+    table.write(vec![
+        texts(rows.iter().map(|row| row.list.recipient.as_str())),
+        texts(rows.iter().map(|row| row.list.list_id.as_str())),
+        texts(rows.iter().map(Advert::status)),
+        edge(|band| band.from),
+        edge(|band| band.below),
+    ])?;
+    table.finish()
+}
+
+/// `summary.json`: what the advertiser may know.
+#[derive(Serialize)]
+struct Summary<'a> {
+    format: u32,
+    purpose: &'a str,
+    lists: Vec<SummaryList<'a>>,
+}
+
+#[derive(Serialize)]
+struct SummaryList<'a> {
+    recipient: &'a str,
+    list_id: &'a str,
+    status: &'static str,
+    audience_from: Option<u64>,
+    audience_below: Option<u64>,
+}
+
+/// Writes `summary.json`: the same rows as [`audiences`].
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), OutputError> {
+    let lists = rows.iter().map(|row| SummaryList {
+        recipient: row.list.recipient.as_str(),
+        list_id: row.list.list_id.as_str(),
+        status: row.status(),
+        audience_from: row.band.map(|band| band.from),
+        audience_below: row.band.map(|band| band.below),
+    });
+    write_json(path, &Summary { format: 1, purpose, lists: lists.collect() })
+}
+
+/// Writes `removed.parquet` from (list, token) pairs in their order.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn removed(
+    path: &Path,
+    purpose: &str,
+    rows: &[(ListName, String)],
+) -> Result<(), OutputError> {
+    let mut table = Table::create(path, layout::removed_schema(), purpose)?;
+    for rows in rows.chunks(CHUNK_ROWS) {
+        table.write(vec![
+            texts(rows.iter().map(|(list, _)| list.recipient.as_str())),
+            texts(rows.iter().map(|(list, _)| list.list_id.as_str())),
+            texts(rows.iter().map(|(_, token)| token.as_str())),
+        ])?;
+    }
+    table.finish()
+}
+
+/// Writes a value as indented JSON with a line end.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), OutputError> {
+    write_text(path, &to_json(value).map_err(|source| OutputError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })?)
+}
+
+/// A value as the indented JSON with a line end that runs hold.
+///
+/// # Errors
+///
+/// When the value has no JSON form.
+pub fn to_json(value: &impl Serialize) -> std::io::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// Writes a text file of the run.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), OutputError> {
+    use std::io::Write;
+    let failed = |source| OutputError::Io { action: "write", path: path.to_owned(), source };
+    let mut file = create_private(path)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    sync(&file, path)
+}
+
+/// A row that could not be read: where it was and why, never what it said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rejected {
+    /// 1-based row of the file, the header not counted.
+    pub row: u64,
+    /// Why.
+    pub reason: RejectReason,
+}
+
+/// `rejects.parquet`, written as inputs are read, so that it needs no memory.
+pub struct RejectsTable<'a> {
+    table: Table<'a>,
+    roles: StringBuilder,
+    files: StringBuilder,
+    rows: Int64Builder,
+    reasons: StringBuilder,
+    pending: usize,
+    written: u64,
+}
+
+impl<'a> RejectsTable<'a> {
+    /// Begins the file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn create(path: &'a Path, purpose: &str) -> Result<Self, OutputError> {
+        Ok(Self {
+            table: Table::create(path, layout::rejects_schema(), purpose)?,
+            roles: StringBuilder::new(),
+            files: StringBuilder::new(),
+            rows: Int64Builder::new(),
+            reasons: StringBuilder::new(),
+            pending: 0,
+            written: 0,
+        })
+    }
+
+    /// Adds a row of an input.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn add(&mut self, role: Role, file: &str, rejected: Rejected) -> Result<(), OutputError> {
+        self.roles.append_value(role.name());
+        self.files.append_value(file);
+        self.rows.append_value(i64::try_from(rejected.row).unwrap_or(i64::MAX));
+        self.reasons.append_value(rejected.reason.name());
+        self.pending += 1;
+        self.written += 1;
+        if self.pending >= CHUNK_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), OutputError> {
+        self.pending = 0;
+        self.table.write(vec![
+            Arc::new(self.roles.finish()),
+            Arc::new(self.files.finish()),
+            Arc::new(self.rows.finish()),
+            Arc::new(self.reasons.finish()),
+        ])
+    }
+
+    /// Ends the file and tells how many rows it has.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn finish(mut self) -> Result<u64, OutputError> {
+        self.flush()?;
+        self.table.finish()?;
+        Ok(self.written)
+    }
+}

@@ -1,0 +1,140 @@
+//! Opted-out people of the run's own, to see that the opt-out works tonight.
+//!
+//! Each run adds a few numbers to all three sides: to the suppression list in one spelling, to a
+//! list of its own in another, to the export in a third and with a yes. Each must be matched and
+//! barred; one that is not ends the run. The numbers are those that Australia's regulator sets
+//! aside for fiction (ACMA, "Phone numbers for use in TV shows, films and creative works"), so
+//! nobody loses a match by them. The list is never written.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use super::accounts::Probing;
+use super::waves;
+use super::{RunError, Watch};
+use crate::consent::{BlankConsent, SuppressionReader, Suppressions};
+use crate::input::{self, Field, Limits, Location, Need, Role, Source, Want};
+use crate::join::{Fate, InputNo, ListIndex, ListNo};
+use crate::key::{Form, Keyer};
+use crate::normalise::{self, Checks, Hint, Region};
+use crate::report::{Ledger, Timings};
+
+/// One canary in its three spellings.
+struct Canary {
+    opt_out: &'static str,
+    listed: &'static str,
+    account: &'static str,
+}
+
+const AUSTRALIA: Hint = Hint::Region(Region::from_bytes(*b"AU"));
+
+const CANARIES: [Canary; 4] = [
+    Canary { opt_out: "0491 570 006", listed: "+61 491 570 006", account: "61491570006" },
+    Canary { opt_out: "+61491570156", listed: "(0491) 570-156", account: "+61491570156" },
+    Canary { opt_out: "61491570157.0", listed: "0011 61 491 570 157", account: "61491570157" },
+    Canary {
+        opt_out: "61491570158@s.whatsapp.net",
+        listed: "+61 (0) 491 570 158",
+        account: "+61 491 570 158",
+    },
+];
+
+const BROKEN: RunError = RunError::CanaryEscaped { what: "a canary could not be read" };
+
+/// Adds the canaries to the suppression list.
+pub(super) fn opt_out(
+    suppressions: &mut Suppressions,
+    reader: &SuppressionReader,
+) -> Result<(), RunError> {
+    for canary in &CANARIES {
+        let row = reader.read(canary.opt_out.as_bytes(), b"", AUSTRALIA).map_err(|_| BROKEN)?;
+        suppressions.add(&row);
+    }
+    Ok(())
+}
+
+/// Adds the canaries to their list, in every form in use.
+pub(super) fn list(index: &mut ListIndex, list: ListNo, keyer: &Keyer) -> Result<(), RunError> {
+    index.use_form(index.forms().first().copied().unwrap_or(Form::E164));
+    for canary in &CANARIES {
+        let reading = normalise::read(canary.listed.as_bytes(), AUSTRALIA, Checks::Damage);
+        let number = reading.map_err(|_| BROKEN)?.number;
+        for form in index.forms().to_vec() {
+            index.add(list, keyer.key(number, form), None);
+        }
+    }
+    Ok(())
+}
+
+/// Sends the canaries' accounts, each with a yes, down the road that accounts take. They must all
+/// be barred as opted out there; and with the suppression list out of the way they must be found
+/// on their list, or their absence from the output would prove nothing.
+pub(super) fn probe(
+    index: &mut ListIndex,
+    suppressions: &Suppressions,
+    keyer: &Keyer,
+    blank: BlankConsent,
+    watch: &Watch,
+) -> Result<(), RunError> {
+    let barred = send(index, suppressions, keyer, blank, watch)?.barred;
+    let nobody = Suppressions::default();
+    let found = send(index, &nobody, keyer, blank, watch)?;
+    if barred != CANARIES.len() as u64 {
+        return Err(RunError::CanaryEscaped { what: "an opted-out account was not barred" });
+    }
+    if found.barred != 0 || found.unmatched != 0 || found.rejected.total() != 0 {
+        return Err(RunError::CanaryEscaped { what: "a canary was not found on its list" });
+    }
+    Ok(())
+}
+
+fn send(
+    index: &mut ListIndex,
+    suppressions: &Suppressions,
+    keyer: &Keyer,
+    blank: BlankConsent,
+    watch: &Watch,
+) -> Result<Ledger, RunError> {
+    let mut text = String::from("phone,consent\n");
+    for canary in &CANARIES {
+        text.push_str(canary.account);
+        text.push_str(",granted\n");
+    }
+    let want = |field: Field| Want { field, mapped: None, need: Need::Required };
+    let mut consent = want(Field::Consent);
+    consent.mapped = Some("consent".to_owned());
+    let source = Source {
+        role: Role::Accounts,
+        location: Location::Stdin,
+        wants: vec![want(Field::Phone), consent],
+        limits: Limits::STANDARD,
+    };
+    let meter = Arc::default();
+    let mut reader = input::open_stream(&source, Box::new(Cursor::new(text)), meter)?;
+    let mut probing = Probing {
+        index,
+        suppressions,
+        keyer,
+        blank,
+        input: InputNo::MAX,
+        ledger: Ledger::new(Role::Accounts, String::new()),
+        rejects: None,
+        timings: Timings::default(),
+    };
+    waves::each_batch(&mut reader, &mut probing, &mut Timings::default(), watch)?;
+    Ok(probing.ledger)
+}
+
+/// Checks, when the export has been read, that every canary is matched and barred.
+pub(super) fn check(index: &ListIndex, list: ListNo) -> Result<(), RunError> {
+    let mut canaries = index.members().iter().filter(|member| member.list == list);
+    if canaries.clone().count() < CANARIES.len() {
+        return Err(RunError::CanaryEscaped { what: "the canaries' list is gone" });
+    }
+    let escaped = canaries
+        .any(|member| index.fate(member.slot) != Fate::Barred || !index.is_matched(member.slot));
+    match escaped {
+        true => Err(RunError::CanaryEscaped { what: "an opted-out canary was to be released" }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,332 @@
+//! From the join to the audited folder: floors, tokens, tables, counts, manifest.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::lists::Lists;
+use super::{Begun, Finished, ReadInput, RunError, waves};
+use crate::audit::{self, Check};
+use crate::consent::BarReason;
+use crate::join::{Fate, ListIndex, ListName, ListNo, SlotNo};
+use crate::key::RecipientKey;
+use crate::normalise::METADATA_VERSION;
+use crate::output::{
+    self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
+    ManifestInput, Match, OutputError, REJECTS, REMOVED, REPORT, RejectsTable, SUMMARY,
+};
+use crate::privacy::{self, Release};
+use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, Stage, Timings};
+
+/// Everything that was read, joined.
+pub(super) struct Joined {
+    pub(super) opt_outs: Vec<ReadInput>,
+    pub(super) lists: Lists,
+    pub(super) accounts: Vec<ReadInput>,
+    pub(super) canary_list: ListNo,
+}
+
+/// The lists as files name them: in name order, the canaries' left out.
+struct NamedLists {
+    names: Vec<ListName>,
+    /// Place in `names` by list number; none for the canaries'.
+    places: Vec<Option<u32>>,
+}
+
+impl NamedLists {
+    fn of(index: &ListIndex, canaries: ListNo) -> Self {
+        let mut sorted: Vec<_> =
+            index.list_numbers().filter(|&list| list != canaries).collect();
+        sorted.sort_by(|&one, &other| index.list_name(one).cmp(index.list_name(other)));
+        let mut places = vec![None; index.lists().len()];
+        for (place, list) in (0..).zip(&sorted) {
+            places[list.index()] = Some(place);
+        }
+        let names = sorted.iter().map(|&list| index.list_name(list).clone()).collect();
+        Self { names, places }
+    }
+}
+
+/// Applies the policy, writes every file into the staging folder and audits it.
+pub(super) fn finish(
+    begun: &Begun<'_>,
+    mut joined: Joined,
+    rejects: RejectsTable<'_>,
+    mut timings: Timings,
+    restarts: u32,
+) -> Result<Finished, RunError> {
+    let policy = &begun.job.policy;
+    let index = &joined.lists.index;
+    let release =
+        timings.time(Stage::Privacy, || privacy::release(index, policy, joined.canary_list));
+    let named = NamedLists::of(index, joined.canary_list);
+    let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
+    let (rejects, removed) = timings.time(Stage::Output, || {
+        let rejects = rejects.finish()?;
+        let removed = write_tables(begun, &release, &named, &matches)?;
+        Ok::<_, RunError>((rejects, removed))
+    })?;
+
+    timings.time(Stage::Audit, || {
+        let barred: Vec<_> = index.barred().map(|slot| index.key(slot)).collect();
+        let folder = begun.staging.folder();
+        demand(audit::contents(folder, &policy.floors, &begun.job.secret, &barred))
+    })?;
+
+    let counts = ManifestCounts {
+        opt_out_rows: joined.opt_outs.iter().map(|input| input.facts.rows).sum(),
+        lists: named.names.len() as u64,
+        lists_released: release
+            .audiences
+            .iter()
+            .filter(|audience| audience.withheld.is_none())
+            .count() as u64,
+        matches: matches.len() as u64,
+        rejects,
+        removed,
+    };
+    timings.time(Stage::Report, || settle(&mut joined, &release));
+    let report = write_report(begun, &joined, &release, &named, &timings, restarts)?;
+    write_manifest(begun, &joined, counts)?;
+    demand(audit::integrity(begun.staging.folder(), &begun.job.secret))?;
+    Ok(Finished { report, opt_out_inputs: joined.opt_outs })
+}
+
+fn demand(checks: Vec<Check>) -> Result<(), RunError> {
+    if checks.iter().all(Check::holds) {
+        Ok(())
+    } else {
+        Err(RunError::AuditFailed { checks })
+    }
+}
+
+/// The rows of `matches.parquet`: each released person under the recipient's own key, sorted.
+fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match> {
+    let keys: BTreeMap<_, _> = named
+        .names
+        .iter()
+        .map(|list| {
+            let recipient = list.recipient.as_str();
+            (recipient, RecipientKey::new(&begun.job.secret, recipient))
+        })
+        .collect();
+    let keys: Vec<_> = named.names.iter().map(|list| &keys[list.recipient.as_str()]).collect();
+    let mut matches: Vec<_> = waves::map(&release.people, |person| {
+        let place = named.places[person.list().index()]?;
+        Some(Match::of(person, keys[place as usize].token(person.key()), place))
+    })
+    .into_iter()
+    .flatten()
+    .collect();
+    waves::sort(&mut matches);
+    matches
+}
+
+/// Writes everything about people; tells how many tokens of the previous run are gone.
+fn write_tables(
+    begun: &Begun<'_>,
+    release: &Release,
+    named: &NamedLists,
+    matches: &[Match],
+) -> Result<u64, OutputError> {
+    let purpose = begun.job.purpose.name();
+    let file = |name| begun.staging.file(name);
+    output::matches(&file(MATCHES), purpose, &named.names, matches)?;
+    let mut bands = vec![None; named.names.len()];
+    for audience in &release.audiences {
+        if let Some(place) = named.places[audience.list.index()] {
+            bands[place as usize] = audience.band();
+        }
+    }
+    let adverts: Vec<_> = named
+        .names
+        .iter()
+        .zip(bands)
+        .map(|(list, band)| Advert { list: list.clone(), band })
+        .collect();
+    output::audiences(&file(AUDIENCES), purpose, &adverts)?;
+    output::summary(&file(SUMMARY), purpose, &adverts)?;
+    let removed = match &begun.previous {
+        None => Vec::new(),
+        Some(previous) => {
+            let current: HashSet<_> = matches
+                .iter()
+                .map(|row| (&named.names[row.list() as usize], row.token().expose_hex()))
+                .collect();
+            previous.removed(&current)?
+        }
+    };
+    output::removed(&file(REMOVED), purpose, &removed)?;
+    Ok(removed.len() as u64)
+}
+
+/// Counts the rows whose outcome was open until the end: those that made a list member, and the
+/// first account row of each matched person.
+fn settle(joined: &mut Joined, release: &Release) {
+    let index = &joined.lists.index;
+    let mut is_released = vec![false; index.lists().len()];
+    for audience in &release.audiences {
+        is_released[audience.list.index()] = audience.withheld.is_none();
+    }
+    let mut leaves = vec![false; index.slots_len()];
+    let outcome = |slot: SlotNo, list: ListNo| match index.fate(slot) {
+        Fate::Unmatched => RowOutcome::Unmatched,
+        Fate::Barred => RowOutcome::Barred,
+        Fate::Matched if is_released[list.index()] => RowOutcome::Released,
+        Fate::Matched => RowOutcome::Withheld,
+    };
+    for member in index.members() {
+        let outcome = outcome(member.slot, member.list);
+        leaves[member.slot.index()] |= outcome == RowOutcome::Released;
+        if let Some(input) = member.counted_in() {
+            outcome.count(&mut joined.lists.inputs[input as usize].ledger);
+        }
+    }
+    for group in &joined.lists.groups {
+        let members = group.members.iter().map(|&at| index.members()[at as usize]);
+        let best = members.map(|member| outcome(member.slot, member.list)).max();
+        let outcome = best.unwrap_or(RowOutcome::Unmatched);
+        outcome.count(&mut joined.lists.inputs[group.input as usize].ledger);
+    }
+    for account in index.counted_accounts() {
+        let slots = [Some(account.slot), account.twin];
+        let mut slots = slots.into_iter().flatten();
+        let ledger = &mut joined.accounts[account.input as usize].ledger;
+        if slots.clone().any(|slot| index.fate(slot) == Fate::Barred) {
+            ledger.bar(BarReason::Elsewhere);
+        } else if slots.any(|slot| leaves[slot.index()]) {
+            ledger.released += 1;
+        } else {
+            ledger.withheld += 1;
+        }
+    }
+}
+
+/// What a list row came to, the best last: a row with several numbers counts as its best.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RowOutcome {
+    Unmatched,
+    Barred,
+    Withheld,
+    Released,
+}
+
+impl RowOutcome {
+    fn count(self, ledger: &mut Ledger) {
+        let field = match self {
+            Self::Unmatched => &mut ledger.unmatched,
+            Self::Barred => &mut ledger.barred,
+            Self::Withheld => &mut ledger.withheld,
+            Self::Released => &mut ledger.released,
+        };
+        *field += 1;
+    }
+}
+
+fn write_report(
+    begun: &Begun<'_>,
+    joined: &Joined,
+    release: &Release,
+    named: &NamedLists,
+    timings: &Timings,
+    restarts: u32,
+) -> Result<Report, RunError> {
+    let inputs = || joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
+    for input in inputs() {
+        assert!(input.ledger.balances(), "a row of an input was not counted exactly once");
+    }
+    let mut lists: Vec<_> = release
+        .audiences
+        .iter()
+        .filter_map(|audience| {
+            let place = named.places[audience.list.index()]?;
+            Some(ListReport {
+                row: u64::from(place) + 1,
+                numbers: audience.numbers,
+                matched: audience.matched,
+                released: if audience.withheld.is_none() { audience.matched } else { 0 },
+                withheld: audience.withheld.map(|reason| reason.name().to_owned()),
+            })
+        })
+        .collect();
+    lists.sort_by_key(|list| list.row);
+    let elapsed = begun.started.elapsed();
+    let rows: u64 = joined.accounts.iter().map(|input| input.facts.rows).sum();
+    let per_second = u128::from(rows) * 1_000_000 / elapsed.as_micros().max(1);
+    let mut report = Report {
+        format: 1,
+        job: begun.job.name.to_string(),
+        purpose: begun.job.purpose.name().to_owned(),
+        started_at: begun.started_at.clone(),
+        threads: waves::threads(),
+        inputs: inputs().map(|input| InputReport::from(&input.ledger)).collect(),
+        lists,
+        stages: report::stages(timings),
+        elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        accounts_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
+        peak_memory_bytes: report::peak_memory_bytes(),
+        restarts,
+        alarms: alarms(joined, named),
+        seal: SEAL_PLACE.to_owned(),
+    };
+    let path = begun.staging.file(REPORT);
+    let failed =
+        |source| OutputError::Io { action: "write", path: path.clone(), source };
+    let open = output::to_json(&report).map_err(failed)?;
+    report.seal = report::seal(&open, &begun.job.secret);
+    let sealed = output::to_json(&report).map_err(failed)?;
+    output::write_text(&path, &sealed)?;
+    Ok(report)
+}
+
+fn alarms(joined: &Joined, named: &NamedLists) -> Vec<String> {
+    let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
+    let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows.into_iter()
+        .map(|row| {
+            format!(
+                "one number makes up over 0.1 % of the rows of list {row} in {AUDIENCES}: \
+                 a filler, or a switchboard"
+            )
+        })
+        .collect()
+}
+
+fn write_manifest(
+    begun: &Begun<'_>,
+    joined: &Joined,
+    counts: ManifestCounts,
+) -> Result<(), RunError> {
+    let files = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().map(|name| {
+        let path = begun.staging.file(name);
+        let file = ManifestFile::of(&path)
+            .map_err(|source| OutputError::Io { action: "read back", path, source })?;
+        Ok((name.to_owned(), file))
+    });
+    let inputs = joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
+    let manifest = Manifest {
+        format: 1,
+        program: concat!("phonematch ", env!("CARGO_PKG_VERSION")).to_owned(),
+        metadata_version: METADATA_VERSION.to_owned(),
+        key_id: begun.job.secret.key_id(),
+        policy_digest: begun.job.policy_digest.clone(),
+        purpose: begun.job.purpose.name().to_owned(),
+        job: begun.job.name.to_string(),
+        inputs: inputs.map(manifest_input).collect(),
+        files: files.collect::<Result<_, OutputError>>()?,
+        floors: begun.job.policy.floors,
+        counts,
+        previous: begun.previous.as_ref().map(|run| run.digest().to_owned()),
+    };
+    Ok(output::write_json(&begun.staging.file(MANIFEST), &manifest)?)
+}
+
+fn manifest_input(input: &ReadInput) -> ManifestInput {
+    ManifestInput {
+        role: input.ledger.role.name().to_owned(),
+        file: input.ledger.file.clone(),
+        rows: input.facts.rows,
+        bytes: input.facts.bytes_read,
+        blake3: blake3::Hash::from_bytes(input.facts.digest).to_hex().to_string(),
+    }
+}

@@ -1,0 +1,388 @@
+//! The second road: the advertisers' lists, into the index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::waves::{self, Work};
+use super::{ListError, ReadInput, Rejects, RunError, Watch, hint_of, want};
+use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
+use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
+use crate::join::{Added, InputNo, ListIndex, ListName, ListNo};
+use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
+use crate::normalise::{self, Checks, Hint, RejectReason};
+use crate::output::Rejected;
+use crate::policy::Policy;
+use crate::report::{Ledger, Stage, Timings};
+
+/// Every list, indexed, and what was read to do so.
+pub(super) struct Lists {
+    pub(super) index: ListIndex,
+    pub(super) inputs: Vec<ReadInput>,
+    /// Rows with several numbers: the input that counts them and the members they made.
+    pub(super) groups: Vec<Group>,
+    /// Lists of which one number makes up a suspicious share.
+    pub(super) crowded: Vec<ListNo>,
+}
+
+/// A row with several numbers.
+pub(super) struct Group {
+    pub(super) input: InputNo,
+    pub(super) members: Vec<u32>,
+}
+
+/// A number in more than one row of a thousand is a filler or a mistake.
+const CROWDED_SHARE: u64 = 1000;
+/// Fewer rows of one number are no sign of anything.
+const CROWDED_ROWS: u64 = 10;
+
+/// Share of a first batch that decides whether a column holds digests: one in two.
+const DIGEST_SHARE: usize = 2;
+
+struct Indexing<'a, 'r> {
+    source: &'a ListSource,
+    location: &'a Location,
+    policy: &'a Policy,
+    keyer: &'a Keyer,
+    column: PhoneColumn,
+    default: Hint,
+    input: InputNo,
+    lists: &'a mut Lists,
+    /// Lists by the advertiser and list cells that name them.
+    named: HashMap<[Vec<u8>; 2], Result<ListNo, RejectReason>>,
+    /// Rows by list, for the share of one number.
+    rows: HashMap<ListNo, u64>,
+    /// Further rows of a member.
+    repeats: HashMap<u32, u64>,
+    ledger: Ledger,
+    rejects: &'a mut Rejects<'r>,
+    timings: Timings,
+    has_looked: bool,
+}
+
+/// Where the numbers of an input are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum PhoneColumn {
+    Numbers,
+    Digests(Field),
+}
+
+/// Reads every list of the job into `index`.
+pub(super) fn read(
+    job: &Job,
+    keyer: &Keyer,
+    index: ListIndex,
+    rejects: &mut Rejects<'_>,
+    timings: &mut Timings,
+    watch: &Watch,
+) -> Result<Lists, RunError> {
+    let mut lists =
+        Lists { index, inputs: Vec::new(), groups: Vec::new(), crowded: Vec::new() };
+    for source in &job.lists {
+        for location in &source.files.locations {
+            let opened = source_of(source, location);
+            let mut reader = input::open(&opened, Arc::clone(&watch.meter))?;
+            let has_numbers = reader.columns().has(Field::Phone);
+            let column = phone_column(source.phones, has_numbers, &reader);
+            declare_forms(source.phones, column, &mut lists.index);
+            let mut indexing = Indexing {
+                source,
+                location,
+                policy: &job.policy,
+                keyer,
+                column,
+                default: source.country.map_or(Hint::None, Hint::Region),
+                input: InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX),
+                lists: &mut lists,
+                named: HashMap::new(),
+                rows: HashMap::new(),
+                repeats: HashMap::new(),
+                ledger: Ledger::new(Role::List, location.to_string()),
+                rejects,
+                timings: Timings::default(),
+                has_looked: false,
+            };
+            waves::each_batch(&mut reader, &mut indexing, timings, watch)?;
+            timings.add(&indexing.timings);
+            let crowded = indexing.crowded();
+            let ledger = indexing.ledger;
+            lists.crowded.extend(crowded);
+            let facts = timings.time(Stage::Input, || reader.finish())?;
+            lists.inputs.push(ReadInput { ledger, facts });
+        }
+    }
+    Ok(lists)
+}
+
+fn source_of(source: &ListSource, location: &Location) -> Source {
+    let columns = &source.files.columns;
+    let wants = vec![
+        want(columns, Field::Phone, Need::OneOf),
+        want(columns, Field::PhoneSha256, Need::OneOf),
+        want(columns, Field::Country, Need::Optional),
+        want(columns, Field::ListId, Need::Optional),
+        want(columns, Field::AdvertiserId, Need::Optional),
+    ];
+    Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
+}
+
+fn phone_column(
+    phones: Phones,
+    has_numbers: bool,
+    reader: &input::BatchReader,
+) -> PhoneColumn {
+    let digests = if reader.columns().has(Field::PhoneSha256) {
+        PhoneColumn::Digests(Field::PhoneSha256)
+    } else {
+        PhoneColumn::Digests(Field::Phone)
+    };
+    match phones {
+        Phones::ByColumn if has_numbers => PhoneColumn::Numbers,
+        Phones::Raw => PhoneColumn::Numbers,
+        Phones::ByColumn | Phones::Hashed(_) | Phones::Probe => digests,
+    }
+}
+
+fn declare_forms(phones: Phones, column: PhoneColumn, index: &mut ListIndex) {
+    match (column, phones) {
+        (PhoneColumn::Numbers, _) => index.use_form(Form::E164),
+        (PhoneColumn::Digests(_), Phones::Hashed(form)) => index.use_form(form),
+        // Nobody said which form it is, so accounts are looked up in both.
+        (PhoneColumn::Digests(_), _) => Form::ALL.into_iter().for_each(|form| index.use_form(form)),
+    }
+}
+
+/// What a row came to.
+enum ListRow {
+    Rejected(RejectReason),
+    One(MatchKey),
+    Several(Vec<MatchKey>),
+}
+
+/// What a batch came to.
+struct ReadRows {
+    rows: Vec<ListRow>,
+    looks_wrong: bool,
+    slow_path: u64,
+    timings: Timings,
+}
+
+impl Indexing<'_, '_> {
+    fn read_row(&self, batch: &Batch, row: usize) -> ListRow {
+        if batch.is_malformed(row) {
+            return ListRow::Rejected(RejectReason::MalformedRow);
+        }
+        match self.column {
+            PhoneColumn::Digests(field) => {
+                let cell = batch.cell(field, row);
+                if cell.trim_ascii().is_empty() {
+                    return ListRow::Rejected(RejectReason::Empty);
+                }
+                PhoneDigest::from_text(cell)
+                    .map_or(ListRow::Rejected(RejectReason::NotAHash), |digest| {
+                        ListRow::One(self.keyer.key_of_digest(digest))
+                    })
+            }
+            PhoneColumn::Numbers => {
+                let hint = hint_of(batch.cell(Field::Country, row), self.default);
+                self.read_numbers(batch.cell(Field::Phone, row), hint)
+            }
+        }
+    }
+
+    fn read_numbers(&self, cell: &[u8], hint: Hint) -> ListRow {
+        let key = |text: &[u8]| {
+            let reading = normalise::read(text, hint, Checks::Damage)?;
+            if self.policy.is_personal(reading.kind) {
+                Ok(self.keyer.key(reading.number, Form::E164))
+            } else {
+                Err(RejectReason::NotPersonal)
+            }
+        };
+        match (key(cell), self.source.several_numbers) {
+            (Ok(key), _) => ListRow::One(key),
+            (Err(RejectReason::MultipleNumbers), SeveralNumbers::Separate) => {
+                let text = std::str::from_utf8(cell).unwrap_or_default();
+                let parts = normalise::numbers_in_cell(text);
+                let keys: Vec<_> = parts.iter().map(|part| key(part.as_bytes())).collect();
+                let found: Vec<_> = keys.iter().filter_map(|key| key.ok()).collect();
+                match keys.iter().find_map(|key| key.err()) {
+                    Some(reason) if found.is_empty() => ListRow::Rejected(reason),
+                    _ => ListRow::Several(found),
+                }
+            }
+            (Err(reason), _) => ListRow::Rejected(reason),
+        }
+    }
+
+    /// True when a batch holds digests for numbers or numbers for digests.
+    fn looks_wrong(&self, batch: &Batch) -> bool {
+        let (field, expects_digests) = match self.column {
+            PhoneColumn::Numbers => (Field::Phone, false),
+            PhoneColumn::Digests(field) => (field, true),
+        };
+        let cells = || {
+            let cells = (0..batch.len()).map(|row| batch.cell(field, row));
+            cells.filter(|cell| !cell.trim_ascii().is_empty())
+        };
+        let looks_like = |cell: &&[u8]| match expects_digests {
+            false => PhoneDigest::from_text(cell).is_some(),
+            true => {
+                PhoneDigest::from_text(cell).is_none()
+                    && cell.iter().filter(|byte| byte.is_ascii_digit()).count() >= 7
+            }
+        };
+        let wrong = cells().filter(looks_like).count();
+        wrong > 0 && wrong * DIGEST_SHARE >= cells().count()
+    }
+
+    fn wrong_column(&self) -> ListError {
+        let location = self.location.clone();
+        match self.column {
+            PhoneColumn::Numbers => ListError::HashesGivenAsNumbers { location },
+            PhoneColumn::Digests(_) => ListError::NumbersGivenAsHashes { location },
+        }
+    }
+
+    /// The list that a row belongs to.
+    fn list_of(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+    ) -> Result<Result<ListNo, RejectReason>, ListError> {
+        let cell = |field| batch.cell(field, row).trim_ascii().to_vec();
+        let cells = [cell(Field::AdvertiserId), cell(Field::ListId)];
+        if let Some(known) = self.named.get(&cells) {
+            return Ok(*known);
+        }
+        let recipient = match cells[0].as_slice() {
+            [] => Ok(self.source.recipient.clone().ok_or_else(|| ListError::NoRecipient {
+                location: self.location.clone(),
+                row: batch.first_row() + row as u64,
+            })?),
+            named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
+        };
+        let list_id = match cells[1].as_slice() {
+            [] => Ok(self.own_name()?),
+            named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
+        };
+        let list = match (recipient, list_id) {
+            (Ok(recipient), Ok(list_id)) => {
+                Ok(self.lists.index.list(&ListName { recipient, list_id }))
+            }
+            (Err(reason), _) | (_, Err(reason)) => Err(reason),
+        };
+        self.named.insert(cells, list);
+        Ok(list)
+    }
+
+    /// The list's name where rows give none: the job's, else the file's up to its first dot.
+    fn own_name(&self) -> Result<Identifier, ListError> {
+        let none = || ListError::NoName { location: self.location.clone() };
+        if let Some(id) = &self.source.id {
+            return Ok(id.clone());
+        }
+        let Location::Path(path) = self.location else { return Err(none()) };
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let stem = name.split(|&byte| byte == b'.').next().unwrap_or_default();
+        Identifier::from_text(stem).ok_or_else(none)
+    }
+
+    fn add(&mut self, list: ListNo, key: MatchKey, input: Option<InputNo>) -> Added {
+        let added = self.lists.index.add(list, key, input);
+        if let Added::Duplicate(member) = added {
+            *self.repeats.entry(member).or_default() += 1;
+        }
+        added
+    }
+
+    fn crowded(&self) -> Vec<ListNo> {
+        let members = self.lists.index.members();
+        let mut crowded: Vec<_> = self
+            .repeats
+            .iter()
+            .map(|(&member, &repeats)| (members[member as usize].list, repeats + 1))
+            .filter(|&(list, rows)| {
+                let all = self.rows.get(&list).copied().unwrap_or(0);
+                rows >= CROWDED_ROWS && rows * CROWDED_SHARE > all
+            })
+            .map(|(list, _)| list)
+            .collect();
+        crowded.sort_unstable();
+        crowded.dedup();
+        crowded
+    }
+
+    fn reject(&mut self, row: u64, reason: RejectReason) -> Result<(), RunError> {
+        self.ledger.rejected.add(reason);
+        Ok(self.rejects.add(Role::List, &self.ledger.file, Rejected { row, reason })?)
+    }
+}
+
+impl Work for Indexing<'_, '_> {
+    type Done = ReadRows;
+
+    fn work(&self, batch: &Batch) -> ReadRows {
+        let mut timings = Timings::default();
+        let looks_wrong = !self.has_looked && self.looks_wrong(batch);
+        let rows = timings.time(Stage::Normalise, || {
+            (0..batch.len()).map(|row| self.read_row(batch, row)).collect()
+        });
+        ReadRows { rows, looks_wrong, slow_path: 0, timings }
+    }
+
+    fn apply(&mut self, batch: &Batch, done: ReadRows) -> Result<(), RunError> {
+        if !self.has_looked && done.looks_wrong {
+            return Err(self.wrong_column().into());
+        }
+        self.has_looked = true;
+        self.timings.add(&done.timings);
+        self.ledger.slow_path += done.slow_path;
+        let mut timings = Timings::default();
+        timings.time(Stage::Join, || {
+            for (at, row) in done.rows.into_iter().enumerate() {
+                self.apply_row(batch, at, row)?;
+            }
+            Ok::<_, RunError>(())
+        })?;
+        self.timings.add(&timings);
+        Ok(())
+    }
+}
+
+impl Indexing<'_, '_> {
+    fn apply_row(&mut self, batch: &Batch, at: usize, row: ListRow) -> Result<(), RunError> {
+        let number = batch.first_row() + at as u64;
+        self.ledger.rows_read += 1;
+        if let ListRow::Rejected(reason) = row {
+            return self.reject(number, reason);
+        }
+        let list = match self.list_of(batch, at)? {
+            Ok(list) => list,
+            Err(reason) => return self.reject(number, reason),
+        };
+        *self.rows.entry(list).or_default() += 1;
+        match row {
+            ListRow::Rejected(_) => {}
+            ListRow::One(key) => {
+                if let Added::Duplicate(_) = self.add(list, key, Some(self.input)) {
+                    self.ledger.duplicates += 1;
+                }
+            }
+            ListRow::Several(keys) => {
+                let added = keys.into_iter().map(|key| self.add(list, key, None));
+                let members: Vec<_> = added
+                    .filter_map(|added| match added {
+                        Added::Member(member) => Some(member),
+                        Added::Duplicate(_) => None,
+                    })
+                    .collect();
+                if members.is_empty() {
+                    self.ledger.duplicates += 1;
+                } else {
+                    self.lists.groups.push(Group { input: self.input, members });
+                }
+            }
+        }
+        Ok(())
+    }
+}

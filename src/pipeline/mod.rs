@@ -1,0 +1,251 @@
+//! The whole road, once: opt-outs, lists, export, and what comes of them.
+//!
+//! [`run`] is the job as one can read it from top to bottom. Each step is a serial stage; `waves`
+//! wraps parallelism round those that see many rows. Nothing is published before the audit has
+//! passed and the opt-outs were read a second time; if they changed meanwhile the run begins
+//! again, so that a no that arrived during the run counts in it.
+
+mod accounts;
+mod canaries;
+mod error;
+mod finish;
+mod lists;
+mod opt_outs;
+mod waves;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::consent::SuppressionReader;
+use crate::input::{self, Facts, Field, Location, Meter, Need, Role, Want};
+use crate::job::{IfExists, Job, Previous};
+use crate::join::{InputNo, ListIndex, ListName};
+use crate::key::Keyer;
+use crate::normalise::{Hint, Region};
+use crate::output::{
+    Lineage, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
+};
+use crate::report::{Ledger, Report, Stage, Timings};
+
+pub use error::{ListError, OptOutError, RunError};
+
+/// How often a run begins again because the opt-out list changed while it went on.
+const MOST_ATTEMPTS: u32 = 3;
+
+/// What a caller sees of a run while it goes on, and how it stops it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Bytes and rows read so far.
+    pub meter: Arc<Meter>,
+    /// Set it, and the run ends at the next wave with nothing published.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn check(&self) -> Result<(), RunError> {
+        if self.cancel.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// A run that ended well.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A run folder is there that was not, with this report in it.
+    Published {
+        /// The folder.
+        folder: PathBuf,
+        /// What happened to every row.
+        report: Box<Report>,
+    },
+    /// The run folder was there already, and the job says to leave it.
+    Skipped {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// An input that was read to its end.
+struct ReadInput {
+    ledger: Ledger,
+    facts: Facts,
+}
+
+/// Everything that a run knows before it reads anything.
+struct Begun<'a> {
+    job: &'a Job,
+    keyer: Keyer,
+    staging: Staging,
+    /// The run that the chain goes on from.
+    previous: Option<PreviousRun>,
+    /// Rows of the opt-out source last time.
+    opt_out_rows_before: Option<u64>,
+    started: Instant,
+    started_at: String,
+}
+
+/// Rows that could not be read, on their way into their table. Only one thread ever writes; the
+/// mutex, never locked, says to the compiler that threads which share the rest do not share this.
+struct Rejects<'a>(Mutex<RejectsTable<'a>>);
+
+impl Rejects<'_> {
+    fn add(&mut self, role: Role, file: &str, rejected: Rejected) -> Result<(), OutputError> {
+        let table = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        table.add(role, file, rejected)
+    }
+}
+
+impl<'a> Rejects<'a> {
+    fn into_table(self) -> RejectsTable<'a> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a job from its inputs to a published, audited folder.
+///
+/// Parallel work is done in the caller's rayon pool. Memory grows with the lists and the opt-outs,
+/// not with the export.
+///
+/// # Errors
+///
+/// [`RunError`]; nothing is published then, and an older run in the same place is untouched.
+pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
+    let started = Instant::now();
+    let started_at = jiff::Timestamp::now().to_string();
+    if job.if_exists == IfExists::Skip && job.out.exists() {
+        return Ok(Outcome::Skipped { folder: job.out.clone() });
+    }
+    let staging = Staging::begin(&job.out, job.if_exists)?;
+    let key_id = job.secret.key_id();
+    let lineage =
+        Lineage { job: job.name.as_str(), purpose: job.purpose.name(), key_id: &key_id };
+    let (previous, last) = previous_runs(job, &lineage)?;
+    let begun = Begun {
+        job,
+        keyer: Keyer::new(&job.secret),
+        staging,
+        previous,
+        opt_out_rows_before: last.map(|run| run.opt_out_rows()),
+        started,
+        started_at,
+    };
+    for restarts in 0..MOST_ATTEMPTS {
+        let finished = attempt(&begun, restarts, watch)?;
+        if opt_outs::are_unchanged(job, &finished.opt_out_inputs)? {
+            watch.check()?;
+            begun.staging.publish(job.if_exists)?;
+            let report = Box::new(finished.report);
+            return Ok(Outcome::Published { folder: job.out.clone(), report });
+        }
+        if reads_stdin(job) {
+            return Err(RunError::OptOutsChanged);
+        }
+        begun.staging.clear()?;
+    }
+    Err(RunError::OptOutsKeepChanging { times: MOST_ATTEMPTS })
+}
+
+/// The run that the chain goes on from, and the one whose opt-outs are compared: the latter may
+/// be the folder that is about to be replaced.
+fn previous_runs(
+    job: &Job,
+    lineage: &Lineage<'_>,
+) -> Result<(Option<PreviousRun>, Option<PreviousRun>), RunError> {
+    Ok(match &job.previous {
+        Previous::None => (None, None),
+        Previous::Folder(folder) => {
+            let run = PreviousRun::open(folder, lineage)?;
+            (Some(run.clone()), Some(run))
+        }
+        Previous::Auto => (
+            PreviousRun::newest_beside(&job.out, lineage, false),
+            PreviousRun::newest_beside(&job.out, lineage, true),
+        ),
+    })
+}
+
+/// What one attempt wrote into the staging folder.
+struct Finished {
+    report: Report,
+    opt_out_inputs: Vec<ReadInput>,
+}
+
+/// Reads everything and writes the staging folder, audited.
+fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, RunError> {
+    let (job, keyer) = (begun.job, &begun.keyer);
+    let mut timings = Timings::default();
+    let rejects_path = begun.staging.file(REJECTS);
+    let mut rejects = Rejects(Mutex::new(RejectsTable::create(&rejects_path, job.purpose.name())?));
+
+    let mut no = opt_outs::read(job, keyer, &mut rejects, &mut timings, watch)?;
+    opt_outs::check_shrinking(&no.inputs, begun.opt_out_rows_before, &job.policy.opt_outs)?;
+    let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
+    canaries::opt_out(&mut no.suppressions, &reader)?;
+
+    let mut index = ListIndex::default();
+    let canary_list = index.list(&ListName::reserved());
+    let mut lists = lists::read(job, keyer, index, &mut rejects, &mut timings, watch)?;
+    canaries::list(&mut lists.index, canary_list, keyer)?;
+    lists.index.finish_building();
+    bar_opted_out(&mut lists.index, &no.suppressions, keyer, &mut timings);
+
+    let blank = job.policy.blank_consent;
+    canaries::probe(&mut lists.index, &no.suppressions, keyer, blank, watch)?;
+    let mut accounts = Vec::new();
+    for location in &job.accounts.locations {
+        let mut reader =
+            input::open(&accounts::source(job, location), Arc::clone(&watch.meter))?;
+        let mut probing = accounts::Probing {
+            index: &mut lists.index,
+            suppressions: &no.suppressions,
+            keyer,
+            blank,
+            input: InputNo::try_from(accounts.len()).unwrap_or(InputNo::MAX),
+            ledger: Ledger::new(Role::Accounts, location.to_string()),
+            rejects: Some(&mut rejects),
+            timings: Timings::default(),
+        };
+        waves::each_batch(&mut reader, &mut probing, &mut timings, watch)?;
+        timings.add(&probing.timings);
+        let ledger = probing.ledger;
+        let facts = timings.time(Stage::Input, || reader.finish())?;
+        accounts.push(ReadInput { ledger, facts });
+    }
+    canaries::check(&lists.index, canary_list)?;
+
+    let joined = finish::Joined { opt_outs: no.inputs, lists, accounts, canary_list };
+    finish::finish(begun, joined, rejects.into_table(), timings, restarts)
+}
+
+/// Sets the barred bit of every list number whose person is on the suppression list.
+fn bar_opted_out(
+    index: &mut ListIndex,
+    suppressions: &crate::consent::Suppressions,
+    keyer: &Keyer,
+    timings: &mut Timings,
+) {
+    let numbers: Vec<u64> = suppressions.expose_digits().collect();
+    let slots = timings.time(Stage::Key, || {
+        let index = &*index;
+        waves::map(&numbers, |&digits| index.find_digits(digits, keyer).collect::<Vec<_>>())
+    });
+    let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
+    let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();
+    slots.into_iter().for_each(|slot| index.bar(slot));
+}
+
+fn reads_stdin(job: &Job) -> bool {
+    let lists = job.lists.iter().flat_map(|list| &list.files.locations);
+    job.accounts.locations.iter().chain(lists).any(|location| *location == Location::Stdin)
+}
+
+/// How a row's number is to be read: against its own country, else against the source's.
+fn hint_of(country: &[u8], default: Hint) -> Hint {
+    Region::from_code(country).map_or(default, Hint::Region)
+}
+
+fn want(columns: &BTreeMap<Field, String>, field: Field, need: Need) -> Want {
+    Want { field, mapped: columns.get(&field).cloned(), need }
+}

@@ -1,0 +1,307 @@
+//! The first road: who said no. Read before anything else, and again just before publishing.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::waves::{self, Work};
+use super::{OptOutError, ReadInput, RunError, Rejects, Watch, hint_of, want};
+use crate::consent::{OptOutRow, SuppressionReader, Suppressions, Unreadable};
+use crate::input::{
+    self, Batch, ErrorKind, Field, InputError, Limits, Location, Need, Role, Source,
+};
+use crate::job::Job;
+use crate::key::Keyer;
+use crate::normalise::{Hint, RejectReason};
+use crate::output::Rejected;
+use crate::policy::{Gate, OptOutRules};
+use crate::report::{Ledger, Stage, Timings};
+
+/// Everyone who said no, and what was read to know it.
+pub(super) struct OptOuts {
+    pub(super) suppressions: Suppressions,
+    pub(super) inputs: Vec<ReadInput>,
+}
+
+/// Where and why the first unreadable row is.
+struct FirstUnreadable {
+    location: Location,
+    row: u64,
+}
+
+struct Reading<'a, 'r> {
+    reader: SuppressionReader,
+    default: Hint,
+    suppressions: &'a mut Suppressions,
+    ledger: Ledger,
+    rejects: &'a mut Rejects<'r>,
+    first_unreadable: Option<u64>,
+    timings: Timings,
+}
+
+/// Reads the whole suppression list and holds it against the policy's rules.
+pub(super) fn read(
+    job: &Job,
+    keyer: &Keyer,
+    rejects: &mut Rejects<'_>,
+    timings: &mut Timings,
+    watch: &Watch,
+) -> Result<OptOuts, RunError> {
+    let rules = &job.policy.opt_outs;
+    if job.opt_outs.files.locations.is_empty() && rules.when_missing == Gate::Refuse {
+        return Err(OptOutError::NotNamed.into());
+    }
+    let mut found = OptOuts { suppressions: Suppressions::default(), inputs: Vec::new() };
+    let mut first = None;
+    for location in &job.opt_outs.files.locations {
+        if !check_age(location, rules, SystemTime::now())? {
+            continue;
+        }
+        let source = source(job, location);
+        let reader = match input::open(&source, Arc::clone(&watch.meter)) {
+            Err(error) if error.kind() == ErrorKind::Missing && is_empty(&error) => {
+                refuse_empty(location, rules)?;
+                continue;
+            }
+            reader => reader,
+        };
+        let mut reader = reader?;
+        let mut reading = Reading {
+            reader: SuppressionReader { purpose: job.purpose, keyer: keyer.clone() },
+            default: job.opt_outs.country.map_or(Hint::None, Hint::Region),
+            suppressions: &mut found.suppressions,
+            ledger: Ledger::new(Role::OptOuts, location.to_string()),
+            rejects,
+            first_unreadable: None,
+            timings: Timings::default(),
+        };
+        waves::each_batch(&mut reader, &mut reading, timings, watch)?;
+        timings.add(&reading.timings);
+        if let (None, Some(row)) = (&first, reading.first_unreadable) {
+            first = Some(FirstUnreadable { location: location.clone(), row });
+        }
+        let ledger = reading.ledger;
+        let facts = timings.time(Stage::Input, || reader.finish())?;
+        if facts.rows == 0 {
+            refuse_empty(location, rules)?;
+        }
+        if facts.ended_with_line_end == Some(false) && rules.when_line_end_missing == Gate::Refuse {
+            return Err(OptOutError::LineEndMissing { location: location.clone() }.into());
+        }
+        found.inputs.push(ReadInput { ledger, facts });
+    }
+    check_unreadable(&found, first, rules)?;
+    Ok(found)
+}
+
+/// Reads the files again, bytes only. True when they are still those that were read first.
+pub(super) fn are_unchanged(job: &Job, inputs: &[ReadInput]) -> Result<bool, RunError> {
+    let rules = &job.policy.opt_outs;
+    let mut expected = inputs.iter();
+    for location in &job.opt_outs.files.locations {
+        if !check_age(location, rules, SystemTime::now())? {
+            continue;
+        }
+        let Location::Path(path) = location else { continue };
+        let Ok(file) = crate::output::ManifestFile::of(path) else { return Ok(false) };
+        let same = |input: &ReadInput| {
+            blake3::Hash::from_bytes(input.facts.digest).to_hex().as_str() == file.blake3
+        };
+        // A file that was empty and allowed to be was not pushed; it has no bytes to differ in.
+        let was_read = expected.as_slice().first().is_some_and(|input| {
+            input.ledger.file == location.to_string()
+        });
+        if was_read {
+            if !expected.next().is_some_and(same) {
+                return Ok(false);
+            }
+        } else if file.bytes != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Holds the source's size against the previous run's.
+pub(super) fn check_shrinking(
+    inputs: &[ReadInput],
+    before: Option<u64>,
+    rules: &OptOutRules,
+) -> Result<(), OptOutError> {
+    let now: u64 = inputs.iter().map(|input| input.facts.rows).sum();
+    let Some(before) = before else { return Ok(()) };
+    let least = u128::from(before) * u128::from(100u64.saturating_sub(rules.max_shrink_percent));
+    if rules.when_shrunken == Gate::Refuse && u128::from(now) * 100 < least {
+        let max_shrink_percent = rules.max_shrink_percent;
+        return Err(OptOutError::Shrunken { before, now, max_shrink_percent });
+    }
+    Ok(())
+}
+
+fn source(job: &Job, location: &Location) -> Source {
+    let columns = &job.opt_outs.files.columns;
+    let wants = vec![
+        want(columns, Field::Phone, Need::OneOf),
+        want(columns, Field::PhoneSha256, Need::OneOf),
+        want(columns, Field::Country, Need::Optional),
+        want(columns, Field::Purpose, Need::Optional),
+    ];
+    Source { role: Role::OptOuts, location: location.clone(), wants, limits: Limits::STANDARD }
+}
+
+fn is_empty(error: &InputError) -> bool {
+    matches!(error, InputError::Empty { .. })
+}
+
+fn refuse_empty(location: &Location, rules: &OptOutRules) -> Result<(), OptOutError> {
+    match rules.when_empty {
+        Gate::Allow => Ok(()),
+        Gate::Refuse => Err(OptOutError::Empty { location: location.clone() }),
+    }
+}
+
+/// Checks that the file is there and neither stale nor from the future. False when it is not there
+/// and the policy allows that.
+fn check_age(
+    location: &Location,
+    rules: &OptOutRules,
+    now: SystemTime,
+) -> Result<bool, OptOutError> {
+    let Location::Path(path) = location else { return Ok(true) };
+    let Ok(modified) = fs::metadata(path).and_then(|metadata| metadata.modified()) else {
+        return match rules.when_missing {
+            Gate::Allow if !path.exists() => Ok(false),
+            _ if path.exists() => Ok(true),
+            _ => Err(OptOutError::Missing { path: path.clone() }),
+        };
+    };
+    check_time(path, modified, rules, now)?;
+    Ok(true)
+}
+
+fn check_time(
+    path: &Path,
+    modified: SystemTime,
+    rules: &OptOutRules,
+    now: SystemTime,
+) -> Result<(), OptOutError> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    let ahead = modified.duration_since(now).unwrap_or(Duration::ZERO);
+    if rules.when_dated_in_future == Gate::Refuse
+        && ahead > Duration::from_secs(rules.future_tolerance_minutes.saturating_mul(MINUTE))
+    {
+        let ahead_minutes = ahead.as_secs() / MINUTE;
+        return Err(OptOutError::DatedInFuture { path: path.to_owned(), ahead_minutes });
+    }
+    let age = now.duration_since(modified).unwrap_or(Duration::ZERO);
+    if rules.when_stale == Gate::Refuse
+        && age > Duration::from_secs(rules.max_age_hours.saturating_mul(HOUR))
+    {
+        return Err(OptOutError::Stale {
+            path: path.to_owned(),
+            age_hours: age.as_secs() / HOUR,
+            max_age_hours: rules.max_age_hours,
+        });
+    }
+    Ok(())
+}
+
+fn check_unreadable(
+    found: &OptOuts,
+    first: Option<FirstUnreadable>,
+    rules: &OptOutRules,
+) -> Result<(), OptOutError> {
+    let count: u64 = found.inputs.iter().map(|input| input.ledger.rejected.total()).sum();
+    match first {
+        Some(first) if count > rules.max_unreadable_rows => Err(OptOutError::UnreadableRows {
+            count,
+            location: first.location,
+            first_row: first.row,
+            max_unreadable_rows: rules.max_unreadable_rows,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What a batch came to: its rows, and the time that they took.
+struct ReadRows {
+    rows: Vec<Result<OptOutRow, Unreadable>>,
+    timings: Timings,
+}
+
+impl Work for Reading<'_, '_> {
+    type Done = ReadRows;
+
+    fn work(&self, batch: &Batch) -> ReadRows {
+        let mut timings = Timings::default();
+        let rows = timings.time(Stage::Normalise, || {
+            let row = |row: usize| {
+                if batch.is_malformed(row) {
+                    return Err(Unreadable(RejectReason::MalformedRow));
+                }
+                if !self.reader.concerns(batch.cell(Field::Purpose, row)) {
+                    return Ok(OptOutRow::OtherPurpose);
+                }
+                let hint = hint_of(batch.cell(Field::Country, row), self.default);
+                let phone = batch.cell(Field::Phone, row);
+                self.reader.read(phone, batch.cell(Field::PhoneSha256, row), hint)
+            };
+            (0..batch.len()).map(row).collect()
+        });
+        ReadRows { rows, timings }
+    }
+
+    fn apply(&mut self, batch: &Batch, done: ReadRows) -> Result<(), RunError> {
+        self.timings.add(&done.timings);
+        for (row, number) in done.rows.into_iter().zip(batch.first_row()..) {
+            self.ledger.rows_read += 1;
+            match row {
+                Err(Unreadable(reason)) => {
+                    self.first_unreadable.get_or_insert(number);
+                    self.ledger.rejected.add(reason);
+                    let rejected = Rejected { row: number, reason };
+                    self.rejects.add(Role::OptOuts, &self.ledger.file, rejected)?;
+                }
+                Ok(OptOutRow::OtherPurpose) => self.ledger.unmatched += 1,
+                Ok(row) if self.suppressions.add(&row) => self.ledger.barred += 1,
+                Ok(_) => self.ledger.duplicates += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> OptOutRules {
+        OptOutRules {
+            max_age_hours: 26,
+            future_tolerance_minutes: 10,
+            max_shrink_percent: 10,
+            max_unreadable_rows: 0,
+            when_missing: Gate::Refuse,
+            when_empty: Gate::Refuse,
+            when_stale: Gate::Refuse,
+            when_dated_in_future: Gate::Refuse,
+            when_shrunken: Gate::Refuse,
+            when_line_end_missing: Gate::Refuse,
+        }
+    }
+
+    #[test]
+    fn age_is_judged_to_the_second() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let hour = Duration::from_secs(3600);
+        let judge = |modified| check_time(Path::new("x"), modified, &rules(), now);
+        assert!(judge(now - 26 * hour).is_ok());
+        let stale = judge(now - 26 * hour - Duration::from_secs(1));
+        assert!(matches!(stale, Err(OptOutError::Stale { .. })));
+        assert!(judge(now + Duration::from_secs(600)).is_ok());
+        let future = judge(now + Duration::from_secs(601));
+        assert!(matches!(future, Err(OptOutError::DatedInFuture { .. })));
+    }
+}
