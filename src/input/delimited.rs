@@ -113,8 +113,7 @@ impl Delimited {
 
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
         let mut batch = Batch::new(self.rows + 1, &self.fields);
-        while batch.len() < self.limits.batch_rows && batch.cell_bytes() < self.limits.batch_bytes
-        {
+        while batch.len() < self.limits.batch_rows && batch.cell_bytes() < self.limits.batch_bytes {
             if !self.text.skip_empty_lines().map_err(|cause| self.at.read_error(cause))? {
                 break;
             }
@@ -183,11 +182,11 @@ impl Delimited {
 /// Takes off the line `sep=;` with which spreadsheets declare a delimiter.
 fn declared_delimiter(at: &Place, text: &mut Text) -> Result<Option<u8>, InputError> {
     let declared = match text.unread() {
-        [s, e, p, b'=', delimiter, b'\r' | b'\n', ..]
-            if [s, e, p].map(|b| b.to_ascii_lowercase()) == *b"sep"
-                && DELIMITERS.contains(delimiter) =>
+        &[s, e, p, b'=', delimiter, b'\r' | b'\n', ..]
+            if [s, e, p].map(|b: u8| b.to_ascii_lowercase()) == *b"sep"
+                && DELIMITERS.contains(&delimiter) =>
         {
-            *delimiter
+            delimiter
         }
         _ => return Ok(None),
     };
@@ -256,21 +255,15 @@ fn scan(bytes: &[u8], delimiter: Option<u8>, ended: bool) -> Scan {
 fn scan_quoted(bytes: &[u8], delimiter: Option<u8>, ended: bool) -> Scan {
     let mut at = 0;
     let mut open = false;
-    let stop = |at| match cell_end(bytes, at, delimiter) {
-        Some(end) => end,
-        None => bytes.len(),
-    };
     while at < bytes.len() {
         if bytes[at] == b'"' {
-            match closing_quote(bytes, at + 1) {
-                Some(close) => at = close + 1,
-                None => {
-                    open = true;
-                    break;
-                }
-            }
+            let Some(close) = closing_quote(bytes, at + 1) else {
+                open = true;
+                break;
+            };
+            at = close + 1;
         }
-        at = stop(at);
+        at = cell_end(bytes, at, delimiter).unwrap_or(bytes.len());
         match bytes.get(at) {
             Some(b'\n' | b'\r') => return Scan::Record { len: at, quotes: Quotes::Closed },
             Some(_) => at += 1,

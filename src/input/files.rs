@@ -19,11 +19,7 @@ use super::{Location, Role};
 ///
 /// # Errors
 /// A pattern without a file, a directory, a pipe, and a file that is meant twice.
-pub fn expand(
-    role: Role,
-    patterns: &[String],
-    base: &Path,
-) -> Result<Vec<Location>, InputError> {
+pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Location>, InputError> {
     let mut locations = vec![];
     for pattern in patterns {
         if pattern == "-" {

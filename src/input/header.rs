@@ -133,7 +133,7 @@ pub(super) fn check_complete(
     let needed = |want: &&Want| want.mapped.is_some() || want.need == Need::Required;
     let one_of: Vec<_> = wants.iter().filter(|want| want.need == Need::OneOf).collect();
     let missing = wants.iter().find(|want| absent(want) && needed(want));
-    let none_of = !one_of.is_empty() && one_of.iter().all(|want| absent(want));
+    let none_of = !one_of.is_empty() && one_of.iter().all(absent);
     if missing.is_none() && !none_of {
         return Ok(());
     }

@@ -16,7 +16,9 @@ mod batch;
 mod cells;
 mod delimited;
 mod error;
+mod file_at;
 mod files;
+mod footer;
 mod header;
 mod ndjson;
 mod parquet;
@@ -257,13 +259,29 @@ impl Field {
     pub fn synonyms(self) -> &'static [&'static str] {
         match self {
             Self::Phone => &[
-                "phone", "phone_number", "phonenumber", "msisdn", "mobile", "mobile_phone",
-                "mobile_number", "tel", "telephone", "cell", "cell_phone", "phone_e164", "e164",
-                "number", "whatsapp",
+                "phone",
+                "phone_number",
+                "phonenumber",
+                "msisdn",
+                "mobile",
+                "mobile_phone",
+                "mobile_number",
+                "tel",
+                "telephone",
+                "cell",
+                "cell_phone",
+                "phone_e164",
+                "e164",
+                "number",
+                "whatsapp",
             ],
             Self::PhoneSha256 => &[
-                "phone_sha256", "sha256_phone", "hashed_phone", "phone_hash",
-                "hashed_phone_number", "sha256",
+                "phone_sha256",
+                "sha256_phone",
+                "hashed_phone",
+                "phone_hash",
+                "hashed_phone_number",
+                "sha256",
             ],
             Self::Country => &["country", "country_code", "country_iso", "iso_country", "region"],
             Self::AccountId => &["account_id", "user_id", "id"],
@@ -317,6 +335,17 @@ pub enum Location {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+}
+
+impl Location {
+    /// The stored size, as far as it is known before reading; none for standard input.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Path(path) => std::fs::metadata(path).ok().map(|found| found.len()),
+            Self::Stdin => None,
+        }
+    }
 }
 
 impl fmt::Display for Location {

@@ -124,8 +124,7 @@ impl JsonLines {
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
         let fields: Vec<Field> = self.columns.all().iter().map(|found| found.field).collect();
         let mut batch = Batch::new(self.rows + 1, &fields);
-        while batch.len() < self.limits.batch_rows && batch.cell_bytes() < self.limits.batch_bytes
-        {
+        while batch.len() < self.limits.batch_rows && batch.cell_bytes() < self.limits.batch_bytes {
             if !self.text.skip_empty_lines().map_err(|cause| self.at.read_error(cause))? {
                 break;
             }
@@ -178,13 +177,12 @@ impl JsonLines {
         }
         let mut cells = Vec::with_capacity(read.picks.len());
         for pick in &read.picks {
-            match pick.map_or(Some(Cow::Borrowed("")), |(_, _, value)| cell(value)) {
-                Some(cell) => cells.push(cell),
-                None => {
-                    batch.push_malformed();
-                    return Ok(());
-                }
-            }
+            let cell = pick.map_or(Some(Cow::Borrowed("")), |(_, _, value)| cell(value));
+            let Some(cell) = cell else {
+                batch.push_malformed();
+                return Ok(());
+            };
+            cells.push(cell);
         }
         for (want, pick) in read.picks.iter().enumerate() {
             let Some((name, rank, _)) = *pick else { continue };

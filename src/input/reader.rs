@@ -14,9 +14,10 @@ use super::batch::Batch;
 use super::delimited::Delimited;
 use super::error::{InputError, Place};
 use super::files::OpenFile;
+use super::footer;
 use super::header::ColumnsFound;
 use super::ndjson::JsonLines;
-use super::parquet::{self, ParquetRows};
+use super::parquet::ParquetRows;
 use super::stream::{self, Bytes, Tally};
 use super::text::Text;
 use super::{Compression, Encoding, Format, Location, Meter, Source};
@@ -164,16 +165,17 @@ fn rows_of_text(at: &Place, source: &Source, bytes: Bytes) -> Result<Rows, Input
 
 /// Whether a file is Parquet at either end: one damaged at its beginning is not taken for text.
 fn is_parquet(file: &OpenFile) -> io::Result<bool> {
-    let mut magic = [0; 4];
-    let Some(last) = file.bytes().checked_sub(4) else { return Ok(false) };
-    for offset in [0, last] {
-        match file.file.read_exact_at(&mut magic, offset) {
-            Ok(()) if parquet::MAGICS.contains(&magic) => return Ok(true),
-            Err(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => return Err(cause),
-            _ => {}
-        }
-    }
-    Ok(false)
+    let (mut head, mut tail) = ([0; 4], [0; 8]);
+    let Some(last) = file.bytes().checked_sub(8) else {
+        let read = file.file.read_at(&mut head, 0)?;
+        return Ok(read == 4 && footer::MAGICS.contains(&head));
+    };
+    file.file.read_exact_at(&mut head, 0)?;
+    file.file.read_exact_at(&mut tail, last)?;
+    let [a, b, c, d, magic @ ..] = tail;
+    // A text may end in these letters, but four letters before them are no length that fits.
+    let fits = u64::from(u32::from_le_bytes([a, b, c, d])) <= last;
+    Ok(footer::MAGICS.contains(&head) || (fits && footer::MAGICS.contains(&magic)))
 }
 
 fn refuse_other_formats(

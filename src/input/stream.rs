@@ -188,12 +188,15 @@ impl Unpacked {
     }
 
     fn explain(&self, cause: io::Error) -> io::Error {
-        let named = cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<StreamFault>);
+        let named =
+            cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<StreamFault>);
         if named || self.tally.failed() {
             return cause;
         }
         let fault = match cause.kind() {
-            io::ErrorKind::UnexpectedEof => StreamFault::Truncated("its packed data ends too early"),
+            io::ErrorKind::UnexpectedEof => {
+                StreamFault::Truncated("its packed data ends too early")
+            }
             _ => StreamFault::Corrupt("its packed data cannot be unpacked"),
         };
         fault.into_io()
@@ -260,8 +263,7 @@ impl Utf16 {
         }
         self.text.resize(BUFFER_BYTES, 0);
         let source = &self.stored[self.pending.clone()];
-        let (_, read, written, _) =
-            self.decoder.decode_to_utf8(source, &mut self.text, self.ended);
+        let (_, read, written, _) = self.decoder.decode_to_utf8(source, &mut self.text, self.ended);
         self.pending.start += read;
         self.text.truncate(written);
         self.given = 0;
