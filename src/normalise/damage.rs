@@ -21,7 +21,18 @@ const DIGITS_OF_A_NUMBER: usize = 7;
 
 /// Words that data tools write for nothing.
 const NOTHING: [&str; 13] = [
-    "n/a", "#n/a", "na", "null", "none", "nan", "nil", "-", "--", "?", "unknown", "undefined",
+    "n/a",
+    "#n/a",
+    "na",
+    "null",
+    "none",
+    "nan",
+    "nil",
+    "-",
+    "--",
+    "?",
+    "unknown",
+    "undefined",
     "\\n",
 ];
 

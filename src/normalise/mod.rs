@@ -95,7 +95,10 @@ fn decide(text: &str, hint: Hint) -> Result<Reading, RejectReason> {
 fn with_plus(text: &str) -> Cow<'_, str> {
     let starts_a_number = |c: char| matches!(c, '+' | '\u{ff0b}') || slow::is_decimal_digit(c);
     match text.find(starts_a_number) {
-        Some(at) if !text[at..].starts_with(['+', '\u{ff0b}']) && !text.contains(slow::PHONE_CONTEXT) => {
+        Some(at)
+            if !text[at..].starts_with(['+', '\u{ff0b}'])
+                && !text.contains(slow::PHONE_CONTEXT) =>
+        {
             Cow::Owned(format!("{}+{}", &text[..at], &text[at..]))
         }
         _ => Cow::Borrowed(text),

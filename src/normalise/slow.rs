@@ -59,10 +59,10 @@ pub(super) fn starts_with_own_code(text: &str, region: Region) -> bool {
 }
 
 fn parse(text: &str, default_region: Option<Region>) -> Result<PhoneNumber, RejectReason> {
-    if let Some(context) = text.find(PHONE_CONTEXT) {
-        if text.find("tel:").is_some_and(|prefix| prefix + "tel:".len() > context) {
-            return Err(RejectReason::NotANumber);
-        }
+    if let Some(context) = text.find(PHONE_CONTEXT)
+        && text.find("tel:").is_some_and(|prefix| prefix + "tel:".len() > context)
+    {
+        return Err(RejectReason::NotANumber);
     }
     if is_two_digits_and_an_extension(text) {
         return Err(RejectReason::NotANumber);

@@ -35,10 +35,8 @@ pub fn read_for_suppression(
             found.push(digits);
         }
     };
-    if lost_plus {
-        if let Ok(reading) = decide(whole, Hint::International) {
-            add(reading.number.expose_digits());
-        }
+    if lost_plus && let Ok(reading) = decide(whole, Hint::International) {
+        add(reading.number.expose_digits());
     }
     if let Err(reason) = ours {
         if let Ok(reading) = read(whole.as_bytes(), hint, Checks::Damage) {
