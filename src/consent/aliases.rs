@@ -76,10 +76,10 @@ impl Aliases {
     fn add_with_or_without(&mut self, code: u64, national: &[u8], prefix: &[u8], short_len: usize) {
         if national.len() == short_len {
             self.add_parts(code, &[prefix, national]);
-        } else if national.len() == short_len + prefix.len() {
-            if let Some(short) = national.strip_prefix(prefix) {
-                self.add_parts(code, &[short]);
-            }
+        } else if national.len() == short_len + prefix.len()
+            && let Some(short) = national.strip_prefix(prefix)
+        {
+            self.add_parts(code, &[short]);
         }
     }
 

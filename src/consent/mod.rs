@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::normalise::{E164, Reading};
 
 pub use aliases::Aliases;
-pub use suppression::{OptOutRow, SuppressionReader, Suppressions, Unreadable};
+pub use suppression::{OptOutRow, SuppressionReader, Suppressions, Unreadable, numbers_to_bar};
 
 /// What a run uses people's numbers for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -89,12 +89,40 @@ impl Consent {
     #[must_use]
     pub fn from_cell(cell: &[u8]) -> Self {
         const GRANTED: [&[u8]; 15] = [
-            b"granted", b"true", b"t", b"1", b"yes", b"y", b"opt_in", b"opt-in", b"optin",
-            b"opted_in", b"in", b"allow", b"allowed", b"on", b"consented",
+            b"granted",
+            b"true",
+            b"t",
+            b"1",
+            b"yes",
+            b"y",
+            b"opt_in",
+            b"opt-in",
+            b"optin",
+            b"opted_in",
+            b"in",
+            b"allow",
+            b"allowed",
+            b"on",
+            b"consented",
         ];
         const DENIED: [&[u8]; 18] = [
-            b"denied", b"false", b"f", b"0", b"no", b"n", b"opt_out", b"opt-out", b"optout",
-            b"opted_out", b"out", b"deny", b"off", b"refused", b"withdrawn", b"revoked", b"none",
+            b"denied",
+            b"false",
+            b"f",
+            b"0",
+            b"no",
+            b"n",
+            b"opt_out",
+            b"opt-out",
+            b"optout",
+            b"opted_out",
+            b"out",
+            b"deny",
+            b"off",
+            b"refused",
+            b"withdrawn",
+            b"revoked",
+            b"none",
             b"objected",
         ];
         const BLANK: [&[u8]; 3] = [b"unspecified", b"null", b"unset"];
@@ -196,13 +224,19 @@ pub fn decide(
     if suppressions.bar_number(reading.number) {
         return Err(BarReason::OptedOut);
     }
+    objection(consent, blank).map_or(Ok(Permitted { reading }), Err)
+}
+
+/// Why a row with this consent cell bars its number, if it does.
+#[must_use]
+pub const fn objection(consent: Consent, blank: BlankConsent) -> Option<BarReason> {
     match (blank, consent) {
         (BlankConsent::NotAsked, _)
         | (_, Consent::Granted)
-        | (BlankConsent::Allowed, Consent::Blank) => Ok(Permitted { reading }),
-        (BlankConsent::Barred, Consent::Blank) => Err(BarReason::Blank),
-        (_, Consent::Denied) => Err(BarReason::Denied),
-        (_, Consent::Unreadable) => Err(BarReason::Unreadable),
+        | (BlankConsent::Allowed, Consent::Blank) => None,
+        (BlankConsent::Barred, Consent::Blank) => Some(BarReason::Blank),
+        (_, Consent::Denied) => Some(BarReason::Denied),
+        (_, Consent::Unreadable) => Some(BarReason::Unreadable),
     }
 }
 

@@ -52,8 +52,7 @@ impl SuppressionReader {
     }
 
     /// Reads a row's phone and digest cells, of which one may be empty: every number in the phone
-    /// cell, by our reader, by the forms that plans have left behind, and by the independent
-    /// second reader.
+    /// cell by [`numbers_to_bar`].
     ///
     /// # Errors
     ///
@@ -65,17 +64,29 @@ impl SuppressionReader {
             let read = PhoneDigest::from_text(digest).ok_or(RejectReason::NotAHash);
             Some(self.keyer.key_of_digest(read.map_err(Unreadable)?))
         };
-        let mut numbers = Vec::new();
-        if hashed.is_none() || !phone.trim_ascii().is_empty() {
-            let text =
-                std::str::from_utf8(phone).map_err(|_| Unreadable(RejectReason::BadEncoding))?;
-            for part in normalise::numbers_in_cell(text) {
-                let found = normalise::read_for_suppression(part, hint, is_reachable);
-                numbers.extend(found.map_err(Unreadable)?);
-            }
-        }
+        let numbers = if hashed.is_some() && phone.trim_ascii().is_empty() {
+            Vec::new()
+        } else {
+            numbers_to_bar(phone, hint)?
+        };
         Ok(OptOutRow::Bars { numbers, hashed })
     }
+}
+
+/// Every number that the cell of somebody who says no may mean, as calling code and national
+/// digits: an opt-out's, or a denying account's that is no number to match by.
+///
+/// # Errors
+///
+/// [`Unreadable`] when a part of the cell stays a number to nobody.
+pub fn numbers_to_bar(cell: &[u8], hint: Hint) -> Result<Vec<u64>, Unreadable> {
+    let text = std::str::from_utf8(cell).map_err(|_| Unreadable(RejectReason::BadEncoding))?;
+    let mut numbers = Vec::new();
+    for part in normalise::numbers_in_cell(text) {
+        let found = normalise::read_for_suppression(part, hint, is_reachable);
+        numbers.extend(found.map_err(Unreadable)?);
+    }
+    Ok(numbers)
 }
 
 /// True when a member of the number's alias class is a valid number, so that barring the class
