@@ -74,8 +74,8 @@ impl Secret {
 
     fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut okm = Zeroizing::new([0; 32]);
-        let expanded = Hkdf::<Sha256>::new(None, self.0.as_ref())
-            .expand_multi_info(info, okm.as_mut());
+        let expanded =
+            Hkdf::<Sha256>::new(None, self.0.as_ref()).expand_multi_info(info, okm.as_mut());
         assert!(expanded.is_ok(), "HKDF gives up to 8160 bytes; 32 were asked");
         okm
     }
