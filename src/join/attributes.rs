@@ -162,9 +162,8 @@ fn read_os(cell: &[u8]) -> (Os, Version) {
     let rest = &cell[name.len()..];
     let start = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
     let major = rest[start..].iter().take_while(|byte| byte.is_ascii_digit());
-    let major = major.fold(0u8, |version, digit| {
-        version.saturating_mul(10).saturating_add(digit - b'0')
-    });
+    let major =
+        major.fold(0u8, |version, digit| version.saturating_mul(10).saturating_add(digit - b'0'));
     (*os, if major == u8::MAX { Version::default() } else { Version(major) })
 }
 
@@ -200,7 +199,10 @@ mod tests {
     #[test]
     fn families_and_major_versions_are_read() {
         let read = |os: &[u8]| Attributes::from_cells(os, b"phone");
-        assert_eq!((read(b"Android 14").os(), read(b"Android 14").os_version()), (Some("android"), Some(14)));
+        assert_eq!(
+            (read(b"Android 14").os(), read(b"Android 14").os_version()),
+            (Some("android"), Some(14))
+        );
         assert_eq!(read(b"iOS 17.5.1").os_version(), Some(17));
         assert_eq!(read(b"Symbian").os(), Some("other"));
         assert_eq!(read(b"android 9999999").os_version(), None);

@@ -320,12 +320,12 @@ impl ListIndex {
 
     /// Account rows that are counted at the end: the input, the slot and its twin.
     pub fn counted_accounts(&self) -> impl Iterator<Item = CountedAccount> + '_ {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| {
-            (slot.first_account_input != COUNTED_ELSEWHERE).then(|| CountedAccount {
-                input: slot.first_account_input,
-                slot: SlotNo(to_u32(at)),
-                twin: slot.twin,
-            })
+        let counted = |slot: &&Slot| slot.first_account_input != COUNTED_ELSEWHERE;
+        let numbered = (0..).map(SlotNo).zip(&self.slots);
+        numbered.filter(move |(_, slot)| counted(slot)).map(|(at, slot)| CountedAccount {
+            input: slot.first_account_input,
+            slot: at,
+            twin: slot.twin,
         })
     }
 
@@ -379,5 +379,7 @@ fn to_u32(at: usize) -> u32 {
 
 /// Slot numbers are dense, so a multiplicative hash spreads them (Knuth, TAOCP 3, §6.4).
 fn member_hash(slot: SlotNo, list: ListNo) -> u64 {
-    (u64::from(slot.0) << 32 | u64::from(list.0)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26)
+    (u64::from(slot.0) << 32 | u64::from(list.0))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .rotate_left(26)
 }
