@@ -33,7 +33,9 @@ impl Shown {
         Self {
             region: attributes.region().filter(|_| policy.keeps(Attribute::Region)),
             os: attributes.os().filter(|_| os),
-            os_version: attributes.os_version().filter(|_| os && policy.keeps(Attribute::OsVersion)),
+            os_version: attributes
+                .os_version()
+                .filter(|_| os && policy.keeps(Attribute::OsVersion)),
             device: attributes.device().filter(|_| policy.keeps(Attribute::Device)),
         }
     }

@@ -122,12 +122,11 @@ pub fn release(index: &ListIndex, policy: &Policy, canaries: ListNo) -> Release 
         }
         let attributes: Vec<_> = slots.iter().map(|&slot| index.attributes(slot)).collect();
         let shown = cells::show(&attributes, policy);
-        people.extend(
-            slots
-                .iter()
-                .zip(shown)
-                .map(|(&slot, shown)| Released { list, key: index.key(slot), shown }),
-        );
+        people.extend(slots.iter().zip(shown).map(|(&slot, shown)| Released {
+            list,
+            key: index.key(slot),
+            shown,
+        }));
     }
     Release { audiences, people }
 }
