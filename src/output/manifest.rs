@@ -114,3 +114,9 @@ impl Manifest {
         (manifest.format == 1).then_some(manifest)
     }
 }
+
+/// BLAKE3 of bytes as manifests write it: 64 lower-case hex digits.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}

@@ -20,13 +20,13 @@ use std::io;
 use std::path::PathBuf;
 
 pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY};
-pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput};
+pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, digest};
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match};
 pub use staging::{Published, Staging};
 pub use tables::{
-    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, write_json,
-    to_json, write_text,
+    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, to_json,
+    write_json, write_text,
 };
 
 /// A file or folder of the run could not be written.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Manifest, ManifestFile};
 use super::readback::each_match;
 use super::{MANIFEST, MATCHES, OutputError, REPORT};
-use crate::join::ListName;
 use crate::job::Identifier;
+use crate::join::ListName;
 use crate::report::Report;
 
 /// A published run that this one follows.

@@ -71,8 +71,7 @@ impl Staging {
             }
             // The run that held the lock may have renamed or removed the folder meanwhile.
             if is_same(&lock, &folder) {
-                let staging =
-                    Self { folder, target: target.to_owned(), lock, published: false };
+                let staging = Self { folder, target: target.to_owned(), lock, published: false };
                 staging.clear()?;
                 check_target(target, if_exists)?;
                 return Ok(staging);
@@ -193,9 +192,12 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Creates a file that only its owner can read, and that was not there.
 pub(super) fn create_private(path: &Path) -> Result<File, OutputError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|source| {
-        OutputError::Io { action: "create", path: path.to_owned(), source }
-    })
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| OutputError::Io { action: "create", path: path.to_owned(), source })
 }
 
 #[cfg(test)]

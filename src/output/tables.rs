@@ -210,11 +210,7 @@ pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), Output
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn removed(
-    path: &Path,
-    purpose: &str,
-    rows: &[(ListName, String)],
-) -> Result<(), OutputError> {
+pub fn removed(path: &Path, purpose: &str, rows: &[(ListName, String)]) -> Result<(), OutputError> {
     let mut table = Table::create(path, layout::removed_schema(), purpose)?;
     for rows in rows.chunks(CHUNK_ROWS) {
         table.write(vec![
@@ -232,11 +228,14 @@ pub fn removed(
 ///
 /// When the file cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), OutputError> {
-    write_text(path, &to_json(value).map_err(|source| OutputError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })?)
+    write_text(
+        path,
+        &to_json(value).map_err(|source| OutputError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })?,
+    )
 }
 
 /// A value as the indented JSON with a line end that runs hold.
