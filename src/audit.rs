@@ -73,7 +73,12 @@ const NOTHING: &str = "|||";
 ///
 /// `barred` are the keys that must not be there, in every form in which a list may hold them.
 #[must_use]
-pub fn contents(folder: &Path, floors: &Floors, secret: &Secret, barred: &[MatchKey]) -> Vec<Check> {
+pub fn contents(
+    folder: &Path,
+    floors: &Floors,
+    secret: &Secret,
+    barred: &[MatchKey],
+) -> Vec<Check> {
     let (seen, told) = match (see(folder, secret, barred), told(&folder.join(SUMMARY))) {
         (Some(seen), Some(told)) => (seen, told),
         (seen, _) => {
@@ -133,8 +138,7 @@ fn see(folder: &Path, secret: &Secret, barred: &[MatchKey]) -> Option<Seen> {
         let is_barred =
             barred_tokens.get(row.recipient).is_some_and(|tokens| tokens.contains(row.token));
         seen.barred += u64::from(is_barred);
-        let place =
-            (row.token.to_owned(), row.recipient.to_owned(), row.list_id.to_owned());
+        let place = (row.token.to_owned(), row.recipient.to_owned(), row.list_id.to_owned());
         seen.disordered += u64::from(last.as_ref().is_some_and(|last| *last >= place));
         last = Some(place);
         seen.add(&row);
@@ -178,8 +182,8 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
         let failure = Some(format!("{MANIFEST} is missing or not a manifest"));
         return vec![Check::of("the manifest can be read", failure)];
     };
-    let foreign_key = (manifest.key_id != secret.key_id())
-        .then(|| "it was made with another secret".to_owned());
+    let foreign_key =
+        (manifest.key_id != secret.key_id()).then(|| "it was made with another secret".to_owned());
     let changed: Vec<_> = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED]
         .into_iter()
         .filter(|name| {
@@ -188,9 +192,8 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
         })
         .collect();
     let changed = (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")));
-    let known = |name: &str| {
-        manifest.files.contains_key(name) || name == MANIFEST || name == REPORT
-    };
+    let known =
+        |name: &str| manifest.files.contains_key(name) || name == MANIFEST || name == REPORT;
     let strangers = fs::read_dir(folder).map_or(1, |entries| {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter(|name| !known(name)).count()
@@ -235,7 +238,7 @@ fn disagreement(manifest: &Manifest, report: Option<&Report>) -> Option<String> 
     let rows = |rows: &dyn Fn(&Report) -> u64| report.map(rows);
     let released = rows(&|report| report.lists.iter().map(|list| list.released).sum());
     let rejected = rows(&|report| report.inputs.iter().map(|input| input.rejected).sum());
-    let agree = released == Some(manifest.counts.matches)
-        && rejected == Some(manifest.counts.rejects);
+    let agree =
+        released == Some(manifest.counts.matches) && rejected == Some(manifest.counts.rejects);
     (!agree).then(|| "the report's counts are not the manifest's".to_owned())
 }
