@@ -59,9 +59,17 @@ pub(super) struct ProbedRows {
     timings: Timings,
 }
 
-/// A row between `normalise` and `consent`, or between `consent` and `key`.
+/// A row between `normalise` and `consent`.
 type Read = Result<Reading, RejectReason>;
-type Decided = Result<Result<Permitted, (BarReason, Reading)>, RejectReason>;
+
+/// A row between `consent` and `key`.
+enum Decided {
+    Rejected(RejectReason),
+    /// Why, and the numbers whose list slots are still to be barred, as calling code and national
+    /// digits.
+    Barred(BarReason, Vec<u64>),
+    Permitted(Permitted),
+}
 
 impl Probing<'_, '_> {
     fn read(batch: &Batch) -> Vec<Read> {
@@ -76,23 +84,53 @@ impl Probing<'_, '_> {
 
     fn decide(&self, batch: &Batch, read: Vec<Read>) -> Vec<Decided> {
         let row = |(row, reading): (usize, Read)| {
-            let reading = reading?;
             let consent = Consent::from_cell(batch.cell(Field::Consent, row));
-            let decided = consent::decide(reading, consent, self.blank, self.suppressions);
-            Ok(decided.map_err(|reason| (reason, reading)))
+            match reading {
+                Err(reason) => self.decide_unread(batch, row, consent, reason),
+                Ok(reading) => {
+                    match consent::decide(reading, consent, self.blank, self.suppressions) {
+                        Ok(permitted) => Decided::Permitted(permitted),
+                        // An opted-out number's slots were barred before the export was opened.
+                        Err(BarReason::OptedOut) => {
+                            Decided::Barred(BarReason::OptedOut, Vec::new())
+                        }
+                        Err(reason) => {
+                            Decided::Barred(reason, vec![reading.number.expose_digits()])
+                        }
+                    }
+                }
+            }
         };
         read.into_iter().enumerate().map(row).collect()
     }
 
+    /// A row that is no number to match by may still say no: in a form that the plan has left
+    /// behind, or damaged. Whoever it may be is barred, as an opt-out in that spelling would be.
+    fn decide_unread(
+        &self,
+        batch: &Batch,
+        row: usize,
+        consent: Consent,
+        reason: RejectReason,
+    ) -> Decided {
+        let objection = consent::objection(consent, self.blank);
+        let objection = objection.filter(|_| !batch.is_malformed(row));
+        let numbers = objection.and_then(|objection| {
+            let cell = batch.cell(Field::Phone, row);
+            let numbers = consent::numbers_to_bar(cell, Hint::International).ok()?;
+            Some(Decided::Barred(objection, numbers))
+        });
+        numbers.unwrap_or(Decided::Rejected(reason))
+    }
+
     /// Keys of every permitted row, one for each form in use, rows end to end.
     fn keys(&self, decided: &[Decided]) -> Vec<MatchKey> {
-        let permitted = decided.iter().flatten().flatten();
-        permitted
-            .flat_map(|permitted| {
-                let number = permitted.number();
-                self.index.forms().iter().map(move |&form| self.keyer.key(number, form))
-            })
-            .collect()
+        let numbers = decided.iter().filter_map(|decided| match decided {
+            Decided::Permitted(permitted) => Some(permitted.number()),
+            Decided::Rejected(_) | Decided::Barred(..) => None,
+        });
+        let key = |number| self.index.forms().iter().map(move |&form| self.keyer.key(number, form));
+        numbers.flat_map(key).collect()
     }
 
     fn probe(&self, batch: &Batch, decided: Vec<Decided>, keys: &[MatchKey]) -> ProbedRows {
@@ -100,15 +138,12 @@ impl Probing<'_, '_> {
         let mut keys = keys.chunks(forms);
         let mut barred = Vec::new();
         let row = |(row, decided): (usize, Decided)| match decided {
-            Err(reason) => AccountRow::Rejected(reason),
-            Ok(Err((reason, reading))) => {
-                // An opted-out number's slots were barred before the export was opened.
-                if reason != BarReason::OptedOut {
-                    barred.extend(self.alias_slots(reading));
-                }
+            Decided::Rejected(reason) => AccountRow::Rejected(reason),
+            Decided::Barred(reason, numbers) => {
+                barred.extend(numbers.into_iter().flat_map(|digits| self.alias_slots(digits)));
                 AccountRow::Barred(reason)
             }
-            Ok(Ok(permitted)) => {
+            Decided::Permitted(permitted) => {
                 let attributes = Attributes::from_cells(
                     batch.cell(Field::Os, row),
                     batch.cell(Field::Device, row),
@@ -119,7 +154,7 @@ impl Probing<'_, '_> {
                     Some(hit)
                         if self.suppressions.bar_by_digest(permitted.number(), self.keyer) =>
                     {
-                        barred.extend(self.alias_slots(permitted.reading()));
+                        barred.extend(self.alias_slots(permitted.number().expose_digits()));
                         AccountRow::HitBarred(hit)
                     }
                     Some(hit) => AccountRow::Hit(hit),
@@ -130,8 +165,8 @@ impl Probing<'_, '_> {
         ProbedRows { rows, barred, timings: Timings::default() }
     }
 
-    fn alias_slots(&self, reading: Reading) -> Vec<SlotNo> {
-        let aliases = Aliases::of(reading.number.expose_digits());
+    fn alias_slots(&self, digits: u64) -> Vec<SlotNo> {
+        let aliases = Aliases::of(digits);
         let aliases = aliases.expose_digits().iter();
         aliases.flat_map(|&digits| self.index.find_digits(digits, self.keyer)).collect()
     }

@@ -30,10 +30,7 @@ pub enum RunError {
         what: &'static str,
     },
     /// What was written is not what was promised.
-    #[error(
-        "the audit of the finished run failed; nothing was published: {}",
-        failures(checks)
-    )]
+    #[error("the audit of the finished run failed; nothing was published: {}", failures(checks))]
     AuditFailed {
         /// All checks, the passed ones with them.
         checks: Vec<Check>,

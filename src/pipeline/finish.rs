@@ -33,8 +33,7 @@ struct NamedLists {
 
 impl NamedLists {
     fn of(index: &ListIndex, canaries: ListNo) -> Self {
-        let mut sorted: Vec<_> =
-            index.list_numbers().filter(|&list| list != canaries).collect();
+        let mut sorted: Vec<_> = index.list_numbers().filter(|&list| list != canaries).collect();
         sorted.sort_by(|&one, &other| index.list_name(one).cmp(index.list_name(other)));
         let mut places = vec![None; index.lists().len()];
         for (place, list) in (0..).zip(&sorted) {
@@ -91,11 +90,7 @@ pub(super) fn finish(
 }
 
 fn demand(checks: Vec<Check>) -> Result<(), RunError> {
-    if checks.iter().all(Check::holds) {
-        Ok(())
-    } else {
-        Err(RunError::AuditFailed { checks })
-    }
+    if checks.iter().all(Check::holds) { Ok(()) } else { Err(RunError::AuditFailed { checks }) }
 }
 
 /// The rows of `matches.parquet`: each released person under the recipient's own key, sorted.
@@ -268,8 +263,7 @@ fn write_report(
         seal: SEAL_PLACE.to_owned(),
     };
     let path = begun.staging.file(REPORT);
-    let failed =
-        |source| OutputError::Io { action: "write", path: path.clone(), source };
+    let failed = |source| OutputError::Io { action: "write", path: path.clone(), source };
     let open = output::to_json(&report).map_err(failed)?;
     report.seal = report::seal(&open, &begun.job.secret);
     let sealed = output::to_json(&report).map_err(failed)?;
@@ -299,8 +293,11 @@ fn write_manifest(
 ) -> Result<(), RunError> {
     let files = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().map(|name| {
         let path = begun.staging.file(name);
-        let file = ManifestFile::of(&path)
-            .map_err(|source| OutputError::Io { action: "read back", path, source })?;
+        let file = ManifestFile::of(&path).map_err(|source| OutputError::Io {
+            action: "read back",
+            path,
+            source,
+        })?;
         Ok((name.to_owned(), file))
     });
     let inputs = joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);

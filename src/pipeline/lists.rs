@@ -75,8 +75,7 @@ pub(super) fn read(
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<Lists, RunError> {
-    let mut lists =
-        Lists { index, inputs: Vec::new(), groups: Vec::new(), crowded: Vec::new() };
+    let mut lists = Lists { index, inputs: Vec::new(), groups: Vec::new(), crowded: Vec::new() };
     for source in &job.lists {
         for location in &source.files.locations {
             let opened = source_of(source, location);
@@ -125,11 +124,7 @@ fn source_of(source: &ListSource, location: &Location) -> Source {
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
-fn phone_column(
-    phones: Phones,
-    has_numbers: bool,
-    reader: &input::BatchReader,
-) -> PhoneColumn {
+fn phone_column(phones: Phones, has_numbers: bool, reader: &input::BatchReader) -> PhoneColumn {
     let digests = if reader.columns().has(Field::PhoneSha256) {
         PhoneColumn::Digests(Field::PhoneSha256)
     } else {

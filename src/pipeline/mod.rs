@@ -10,6 +10,7 @@ mod canaries;
 mod error;
 mod finish;
 mod lists;
+mod normalise_file;
 mod opt_outs;
 mod waves;
 
@@ -25,12 +26,13 @@ use crate::job::{IfExists, Job, Previous};
 use crate::join::{InputNo, ListIndex, ListName};
 use crate::key::Keyer;
 use crate::normalise::{Hint, Region};
-use crate::output::{
-    Lineage, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
-};
+use crate::output::{Lineage, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging};
 use crate::report::{Ledger, Report, Stage, Timings};
 
 pub use error::{ListError, OptOutError, RunError};
+pub use normalise_file::{NormaliseFile, Normalised, normalise_file};
+pub use opt_outs::read_for_audit;
+pub use waves::{NoThreads, Threads};
 
 /// How often a run begins again because the opt-out list changed while it went on.
 const MOST_ATTEMPTS: u32 = 3;
@@ -119,8 +121,7 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     }
     let staging = Staging::begin(&job.out, job.if_exists)?;
     let key_id = job.secret.key_id();
-    let lineage =
-        Lineage { job: job.name.as_str(), purpose: job.purpose.name(), key_id: &key_id };
+    let lineage = Lineage { job: job.name.as_str(), purpose: job.purpose.name(), key_id: &key_id };
     let (previous, last) = previous_runs(job, &lineage)?;
     let begun = Begun {
         job,
@@ -179,7 +180,8 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     let rejects_path = begun.staging.file(REJECTS);
     let mut rejects = Rejects(Mutex::new(RejectsTable::create(&rejects_path, job.purpose.name())?));
 
-    let mut no = opt_outs::read(job, keyer, &mut rejects, &mut timings, watch)?;
+    let mut no =
+        opt_outs::read(&opt_outs::Road::of(job, keyer), Some(&mut rejects), &mut timings, watch)?;
     opt_outs::check_shrinking(&no.inputs, begun.opt_out_rows_before, &job.policy.opt_outs)?;
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
     canaries::opt_out(&mut no.suppressions, &reader)?;
@@ -195,8 +197,7 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     canaries::probe(&mut lists.index, &no.suppressions, keyer, blank, watch)?;
     let mut accounts = Vec::new();
     for location in &job.accounts.locations {
-        let mut reader =
-            input::open(&accounts::source(job, location), Arc::clone(&watch.meter))?;
+        let mut reader = input::open(&accounts::source(job, location), Arc::clone(&watch.meter))?;
         let mut probing = accounts::Probing {
             index: &mut lists.index,
             suppressions: &no.suppressions,

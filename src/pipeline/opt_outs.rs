@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::waves::{self, Work};
-use super::{OptOutError, ReadInput, RunError, Rejects, Watch, hint_of, want};
-use crate::consent::{OptOutRow, SuppressionReader, Suppressions, Unreadable};
+use super::{OptOutError, ReadInput, Rejects, RunError, Watch, hint_of, want};
+use crate::consent::{OptOutRow, Purpose, SuppressionReader, Suppressions, Unreadable};
 use crate::input::{
     self, Batch, ErrorKind, Field, InputError, Limits, Location, Need, Role, Source,
 };
-use crate::job::Job;
-use crate::key::Keyer;
+use crate::job::{Job, OptOutSource};
+use crate::key::{Form, Keyer, MatchKey, Secret};
 use crate::normalise::{Hint, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{Gate, OptOutRules};
@@ -35,30 +35,79 @@ struct Reading<'a, 'r> {
     default: Hint,
     suppressions: &'a mut Suppressions,
     ledger: Ledger,
-    rejects: &'a mut Rejects<'r>,
+    rejects: Option<&'a mut Rejects<'r>>,
     first_unreadable: Option<u64>,
     timings: Timings,
 }
 
-/// Reads the whole suppression list and holds it against the policy's rules.
+/// What to read, for which purpose, and what it must be.
+#[derive(Clone, Copy)]
+pub(super) struct Road<'a> {
+    source: &'a OptOutSource,
+    purpose: Purpose,
+    rules: &'a OptOutRules,
+    keyer: &'a Keyer,
+}
+
+impl<'a> Road<'a> {
+    pub(super) const fn of(job: &'a Job, keyer: &'a Keyer) -> Self {
+        Self { source: &job.opt_outs, purpose: job.purpose, rules: &job.policy.opt_outs, keyer }
+    }
+}
+
+/// Keys of everyone who said no, in every form and alias, for the `audit` command.
+///
+/// The policy's age and size rules are a run's; here the files only have to be there and readable
+/// to the last row. A digest bars its own key: whose alias it may be, only a run can tell.
+///
+/// # Errors
+///
+/// When a file is missing, or a row of it stays unread.
+pub fn read_for_audit(
+    source: &OptOutSource,
+    purpose: Purpose,
+    secret: &Secret,
+    watch: &Watch,
+) -> Result<Vec<MatchKey>, RunError> {
+    let rules = OptOutRules {
+        max_age_hours: 0,
+        future_tolerance_minutes: 0,
+        max_shrink_percent: 0,
+        max_unreadable_rows: 0,
+        when_missing: Gate::Refuse,
+        when_empty: Gate::Allow,
+        when_stale: Gate::Allow,
+        when_dated_in_future: Gate::Allow,
+        when_shrunken: Gate::Allow,
+        when_line_end_missing: Gate::Refuse,
+    };
+    let keyer = Keyer::new(secret);
+    let road = Road { source, purpose, rules: &rules, keyer: &keyer };
+    let found = read(&road, None, &mut Timings::default(), watch)?;
+    let numbers: Vec<_> = found.suppressions.expose_digits().collect();
+    let keys =
+        waves::map(&numbers, |&digits| Form::ALL.map(|form| keyer.key_of_digits(digits, form)));
+    Ok(keys.into_iter().flatten().chain(found.suppressions.hashed_keys()).collect())
+}
+
+/// Reads the whole suppression list and holds it against the rules.
 pub(super) fn read(
-    job: &Job,
-    keyer: &Keyer,
-    rejects: &mut Rejects<'_>,
+    road: &Road<'_>,
+    mut rejects: Option<&mut Rejects<'_>>,
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<OptOuts, RunError> {
-    let rules = &job.policy.opt_outs;
-    if job.opt_outs.files.locations.is_empty() && rules.when_missing == Gate::Refuse {
+    let rules = road.rules;
+    if road.source.files.locations.is_empty() && rules.when_missing == Gate::Refuse {
         return Err(OptOutError::NotNamed.into());
     }
     let mut found = OptOuts { suppressions: Suppressions::default(), inputs: Vec::new() };
     let mut first = None;
-    for location in &job.opt_outs.files.locations {
+    for location in &road.source.files.locations {
         if !check_age(location, rules, SystemTime::now())? {
             continue;
         }
-        let source = source(job, location);
+        let source = source_of(road.source, location);
         let reader = match input::open(&source, Arc::clone(&watch.meter)) {
             Err(error) if error.kind() == ErrorKind::Missing && is_empty(&error) => {
                 refuse_empty(location, rules)?;
@@ -68,11 +117,11 @@ pub(super) fn read(
         };
         let mut reader = reader?;
         let mut reading = Reading {
-            reader: SuppressionReader { purpose: job.purpose, keyer: keyer.clone() },
-            default: job.opt_outs.country.map_or(Hint::None, Hint::Region),
+            reader: SuppressionReader { purpose: road.purpose, keyer: road.keyer.clone() },
+            default: road.source.country.map_or(Hint::None, Hint::Region),
             suppressions: &mut found.suppressions,
             ledger: Ledger::new(Role::OptOuts, location.to_string()),
-            rejects,
+            rejects: rejects.as_deref_mut(),
             first_unreadable: None,
             timings: Timings::default(),
         };
@@ -109,9 +158,10 @@ pub(super) fn are_unchanged(job: &Job, inputs: &[ReadInput]) -> Result<bool, Run
             blake3::Hash::from_bytes(input.facts.digest).to_hex().as_str() == file.blake3
         };
         // A file that was empty and allowed to be was not pushed; it has no bytes to differ in.
-        let was_read = expected.as_slice().first().is_some_and(|input| {
-            input.ledger.file == location.to_string()
-        });
+        let was_read = expected
+            .as_slice()
+            .first()
+            .is_some_and(|input| input.ledger.file == location.to_string());
         if was_read {
             if !expected.next().is_some_and(same) {
                 return Ok(false);
@@ -139,8 +189,8 @@ pub(super) fn check_shrinking(
     Ok(())
 }
 
-fn source(job: &Job, location: &Location) -> Source {
-    let columns = &job.opt_outs.files.columns;
+fn source_of(source: &OptOutSource, location: &Location) -> Source {
+    let columns = &source.files.columns;
     let wants = vec![
         want(columns, Field::Phone, Need::OneOf),
         want(columns, Field::PhoneSha256, Need::OneOf),
@@ -261,8 +311,10 @@ impl Work for Reading<'_, '_> {
                 Err(Unreadable(reason)) => {
                     self.first_unreadable.get_or_insert(number);
                     self.ledger.rejected.add(reason);
-                    let rejected = Rejected { row: number, reason };
-                    self.rejects.add(Role::OptOuts, &self.ledger.file, rejected)?;
+                    if let Some(rejects) = self.rejects.as_deref_mut() {
+                        let rejected = Rejected { row: number, reason };
+                        rejects.add(Role::OptOuts, &self.ledger.file, rejected)?;
+                    }
                 }
                 Ok(OptOutRow::OtherPurpose) => self.ledger.unmatched += 1,
                 Ok(row) if self.suppressions.add(&row) => self.ledger.barred += 1,

@@ -82,3 +82,29 @@ pub(super) fn sort<T: Ord + Send>(items: &mut [T]) {
 pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }
+
+/// A pool of worker threads, for callers that have no rayon pool of their own.
+#[derive(Debug)]
+pub struct Threads(rayon::ThreadPool);
+
+/// The system gave no threads.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gave no threads ({0})")]
+pub struct NoThreads(#[source] rayon::ThreadPoolBuildError);
+
+impl Threads {
+    /// A pool of so many threads; of as many as there are cores when `count` is zero.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no threads.
+    pub fn new(count: usize) -> Result<Self, NoThreads> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        pool.map(Self).map_err(NoThreads)
+    }
+
+    /// Does `work` in the pool: [`run`](super::run) then uses its threads.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
+}
