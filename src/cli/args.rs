@@ -1,0 +1,213 @@
+//! What can be typed. Nothing here is checked beyond its form; `job_file` resolves it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Match advertiser lists with a messenger's export, the opt-out leading.
+///
+/// Example: phonematch match --job nightly.toml
+#[derive(Debug, Parser)]
+#[command(name = "phonematch", version, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Print one line of JSON on standard output at the end.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Worker threads [default: one for each core].
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How log lines on standard error are written.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// No progress and no table on standard error; errors remain.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Match lists with the export and publish an audited run folder.
+    ///
+    /// Example: phonematch match --job nightly.toml --out runs/2026-11-22
+    Match(Box<MatchFlags>),
+    /// Read the phone numbers of one file: row, status, E.164, type, reason.
+    ///
+    /// Example: phonematch normalise leads.csv --phone-column phone --default-country DE
+    Normalise(NormaliseFlags),
+    /// Write made-up accounts, a list, opt-outs, a policy and a job, ready to run.
+    ///
+    /// Numbers are random draws from numbering patterns and meant to be nobody's.
+    ///
+    /// Example: phonematch synth --accounts 100000 --list 10000 --out sample
+    Synth(SynthFlags),
+    /// Check a published run against its manifest and today's opt-outs.
+    ///
+    /// Example: phonematch audit runs/2026-11-22 --opt-outs opt_outs.csv --secret-file secret.key
+    Audit(AuditFlags),
+    /// Make a new secret, in a file that only you can read.
+    ///
+    /// Example: phonematch keygen secret.key
+    Keygen(KeygenFlags),
+}
+
+/// Where the secret comes from. It is never an argument itself.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SecretFlags {
+    /// File with the secret: 32 bytes or 64 hex digits, mode 0600 [env: PHONEMATCH_SECRET_FILE].
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_fd")]
+    pub secret_file: Option<PathBuf>,
+    /// Open file descriptor to read the secret from.
+    #[arg(long, value_name = "N")]
+    pub secret_fd: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct MatchFlags {
+    /// Job file; flags win over it.
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// The messenger's export: paths, globs, or - for standard input.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub accounts: Vec<String>,
+    /// Advertiser lists: paths, globs, or - for standard input.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub list: Vec<String>,
+    /// Opt-outs: paths or globs.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub opt_outs: Vec<String>,
+    /// What the numbers are used for: ads or anti_spam.
+    #[arg(long, value_name = "PURPOSE")]
+    pub purpose: Option<String>,
+    /// Policy file.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub secret: SecretFlags,
+    /// Run folder to publish.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What to do when the run folder is there already.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub if_exists: Option<IfExistsFlag>,
+    /// Advertiser of lists that name none.
+    #[arg(long, value_name = "ID")]
+    pub recipient: Option<String>,
+    /// Region of list rows that name none, such as DE.
+    #[arg(long, value_name = "CC")]
+    pub default_country: Option<String>,
+    /// What list rows hold.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub phones: Option<PhonesFlag>,
+    /// The run before this one: a folder, auto or none.
+    #[arg(long, value_name = "DIR")]
+    pub previous: Option<PathBuf>,
+    /// A column's name in the files of a role: accounts.phone=msisdn.
+    #[arg(long, value_name = "ROLE.FIELD=NAME")]
+    pub column: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum IfExistsFlag {
+    Error,
+    Skip,
+    Replace,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum PhonesFlag {
+    Raw,
+    E164,
+    Digits,
+    Probe,
+}
+
+#[derive(Debug, Args)]
+pub struct NormaliseFlags {
+    /// CSV, TSV, NDJSON or Parquet, plain, gzip or zstd; - for standard input.
+    pub file: String,
+    /// Column with the phone numbers.
+    #[arg(long, value_name = "NAME")]
+    pub phone_column: String,
+    /// Column with the row's country (ISO 3166-1 alpha-2).
+    #[arg(long, value_name = "NAME")]
+    pub country_column: Option<String>,
+    /// Country of rows that name none.
+    #[arg(long, value_name = "CC")]
+    pub default_country: Option<String>,
+    /// Where to write [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Add our own rejects for damaged numbers to libphonenumber's decisions.
+    #[arg(long)]
+    pub damage_checks: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthFlags {
+    /// Accounts to make.
+    #[arg(long, value_name = "N")]
+    pub accounts: u64,
+    /// List rows to make.
+    #[arg(long, value_name = "M")]
+    pub list: u64,
+    /// Opt-outs to make [default: one in a hundred accounts].
+    #[arg(long, value_name = "K")]
+    pub opt_outs: Option<u64>,
+    /// Share of list rows that are accounts.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
+    pub overlap: f64,
+    /// Share of list rows in other spellings than E.164.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
+    pub messy: f64,
+    /// Share of list rows that are no numbers.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.02)]
+    pub junk: f64,
+    /// Share of accounts that deny.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub denied: f64,
+    /// Countries to draw from, such as DE,GB,US [default: a messenger's population].
+    #[arg(long, value_name = "CC,CC", value_delimiter = ',')]
+    pub countries: Vec<String>,
+    /// Same seed, same files.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditFlags {
+    /// Run folder.
+    pub run: PathBuf,
+    /// Opt-outs as they are today: none of them may be in the run.
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub opt_outs: Vec<String>,
+    /// Country of opt-out rows that name none.
+    #[arg(long, value_name = "CC")]
+    pub default_country: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretFlags,
+}
+
+#[derive(Debug, Args)]
+pub struct KeygenFlags {
+    /// File to make; one that is there is left alone.
+    pub file: PathBuf,
+}

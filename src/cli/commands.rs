@@ -1,0 +1,193 @@
+//! What each command does, in terms of the library.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use phonematch::input::{self, Limits, Role, Source};
+use phonematch::job::{Files, OptOutSource};
+use phonematch::normalise::{Checks, Hint, Region};
+use phonematch::output::{MANIFEST, Manifest};
+use phonematch::pipeline::{self, NormaliseFile, Outcome, Watch};
+use phonematch::report::Report;
+use phonematch::{audit, consent::Purpose, synth};
+use serde_json::json;
+
+use super::Done;
+use super::args::{AuditFlags, Common, KeygenFlags, MatchFlags, NormaliseFlags, SynthFlags};
+use super::failure::{CONFIG, DATA, Failure, IO, NO_INPUT};
+use super::job_file;
+use super::progress::Progress;
+use super::secret::{self, SecretInJob};
+use super::table;
+
+pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
+    let job = job_file::resolve(flags)?;
+    let watch = watch()?;
+    let progress = (!common.quiet).then(|| Progress::begin(&job, Arc::clone(&watch.meter)));
+    let outcome = pipeline::run(&job, &watch);
+    drop(progress);
+    match outcome? {
+        Outcome::Skipped { folder } => {
+            let folder = folder.display().to_string();
+            let line = format!("{folder} is there already; skipped");
+            Ok(Done { lines: vec![line], json: json!({ "skipped": true, "run": folder }) })
+        }
+        Outcome::Published { folder, report } => {
+            if !common.quiet {
+                let _ = io::stderr().write_all(table::of(&report).as_bytes());
+            }
+            let folder = folder.display().to_string();
+            Ok(Done { lines: vec![folder.clone()], json: published(&folder, &report) })
+        }
+    }
+}
+
+fn published(folder: &str, report: &Report) -> serde_json::Value {
+    let released: u64 = report.lists.iter().map(|list| list.released).sum();
+    json!({
+        "run": folder,
+        "released": released,
+        "lists": report.lists.len(),
+        "elapsed_ms": report.elapsed_ms,
+        "peak_memory_bytes": report.peak_memory_bytes,
+        "alarms": report.alarms,
+    })
+}
+
+/// A run that ends cleanly on Ctrl-C, SIGTERM and SIGHUP.
+fn watch() -> Result<Watch, Failure> {
+    let watch = Watch::default();
+    let cancel = Arc::clone(&watch.cancel);
+    ctrlc::set_handler(move || cancel.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::new(IO, format!("cannot listen for signals: {error}")))?;
+    Ok(watch)
+}
+
+pub fn normalise(flags: &NormaliseFlags, common: &Common) -> Result<Done, Failure> {
+    let default = match &flags.default_country {
+        None => Hint::None,
+        Some(code) => Hint::Region(region(code)?),
+    };
+    let locations = input::expand(Role::List, std::slice::from_ref(&flags.file), Path::new(""))?;
+    let [location] = locations.as_slice() else {
+        return Err(Failure::new(super::failure::CONFIG, "normalise reads one file at a time"));
+    };
+    let checks = if flags.damage_checks { Checks::Damage } else { Checks::Library };
+    let source = Source {
+        role: Role::List,
+        location: location.clone(),
+        wants: NormaliseFile::wants(&flags.phone_column, flags.country_column.as_deref()),
+        limits: Limits::STANDARD,
+    };
+    let file = NormaliseFile { source, default, checks };
+    let watch = watch()?;
+    let counted = match &flags.output {
+        None => pipeline::normalise_file(&file, BufWriter::new(io::stdout()), &watch),
+        Some(path) => {
+            let out = create(path)?;
+            pipeline::normalise_file(&file, BufWriter::new(out), &watch)
+        }
+    };
+    let counted = counted?;
+    if !common.quiet {
+        tracing::info!(
+            rows = counted.rows,
+            valid = counted.valid,
+            invalid = counted.invalid,
+            unparsable = counted.unparsable,
+            "normalised"
+        );
+    }
+    let json = json!({
+        "rows": counted.rows,
+        "valid": counted.valid,
+        "invalid": counted.invalid,
+        "unparsable": counted.unparsable,
+    });
+    Ok(Done { lines: Vec::new(), json })
+}
+
+/// Creates an output file that only its owner reads, or empties one that is there.
+fn create(path: &Path) -> Result<File, Failure> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| Failure::new(IO, format!("cannot write {}: {error}", path.display())))
+}
+
+fn region(code: &str) -> Result<Region, Failure> {
+    Region::from_code(code.as_bytes())
+        .ok_or_else(|| Failure::new(CONFIG, "a country must be two letters, such as DE"))
+}
+
+pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
+    let countries = flags.countries.iter().map(|code| region(code)).collect::<Result<_, _>>()?;
+    let world = synth::World {
+        accounts: flags.accounts,
+        list: flags.list,
+        opt_outs: flags.opt_outs.unwrap_or(flags.accounts / 100),
+        overlap: flags.overlap,
+        messy: flags.messy,
+        junk: flags.junk,
+        denied: flags.denied,
+        countries,
+        seed: flags.seed,
+    };
+    synth::write(&world, &flags.out).map_err(|error| Failure::new(IO, error.to_string()))?;
+    let job = flags.out.join("job.toml").display().to_string();
+    let lines = vec![format!("phonematch match --job {job}")];
+    Ok(Done { lines, json: json!({ "job": job, "folder": flags.out.display().to_string() }) })
+}
+
+pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
+    let secret = secret::read(&flags.secret, &SecretInJob::default())?;
+    let manifest = flags.run.join(MANIFEST);
+    if !manifest.exists() {
+        let message = format!("{} holds no run: {MANIFEST} is missing", flags.run.display());
+        return Err(Failure::new(NO_INPUT, message));
+    }
+    let mut checks = audit::integrity(&flags.run, &secret);
+    // What a damaged manifest says is not worth comparing with.
+    if let Some(manifest) = Manifest::read(&manifest) {
+        let purpose = Purpose::from_name(manifest.purpose.as_bytes())
+            .ok_or_else(|| Failure::new(DATA, "the manifest names no purpose"))?;
+        let country = flags.default_country.as_deref().map(region).transpose()?;
+        let locations = input::expand(Role::OptOuts, &flags.opt_outs, Path::new(""))?;
+        let files = Files { locations, ..Files::default() };
+        let source = OptOutSource { files, country };
+        let barred = pipeline::read_for_audit(&source, purpose, &secret, &watch()?)?;
+        checks.extend(audit::contents(&flags.run, &manifest.floors, &secret, &barred));
+    }
+    let mut lines: Vec<_> = checks.iter().map(line).collect();
+    let failed = checks.iter().filter(|check| !check.holds()).count();
+    if failed > 0 {
+        lines.iter().for_each(|line| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+        let message = format!("{failed} of {} checks failed", checks.len());
+        return Err(Failure::new(DATA, message));
+    }
+    lines.push(format!("{} passes all {} checks", flags.run.display(), checks.len()));
+    Ok(Done { json: json!({ "checks": checks.len() }), lines })
+}
+
+fn line(check: &audit::Check) -> String {
+    match &check.outcome {
+        audit::Outcome::Holds => format!("ok      {}", check.promise),
+        audit::Outcome::Fails(found) => format!("FAILED  {}: {found}", check.promise),
+    }
+}
+
+pub fn keygen(flags: &KeygenFlags) -> Result<Done, Failure> {
+    secret::create(&flags.file)?;
+    let path = fs::canonicalize(&flags.file).unwrap_or_else(|_| flags.file.clone());
+    let path = path.display().to_string();
+    Ok(Done { lines: vec![path.clone()], json: json!({ "file": path }) })
+}

@@ -1,0 +1,101 @@
+//! Exit codes, and what each failure says.
+
+use std::fmt;
+
+use phonematch::input::{ErrorKind, InputError};
+use phonematch::output::OutputError;
+use phonematch::pipeline::{ListError, OptOutError, RunError};
+
+/// A check on the data failed; nothing was published.
+pub const DATA: u8 = 65;
+/// An input is missing, empty or stale.
+pub const NO_INPUT: u8 = 66;
+/// A bug.
+pub const BUG: u8 = 70;
+/// The output is there already.
+pub const EXISTS: u8 = 73;
+/// Reading or writing failed; try again.
+pub const IO: u8 = 74;
+/// Another run holds the lock; try again.
+pub const LOCKED: u8 = 75;
+/// The secret cannot be read, or others can read it.
+pub const SECRET: u8 = 77;
+/// The job or the policy is wrong.
+pub const CONFIG: u8 = 78;
+/// Stopped by a signal.
+pub const INTERRUPTED: u8 = 130;
+
+/// A command that did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub const fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Missing => NO_INPUT,
+            ErrorKind::Data => DATA,
+            ErrorKind::Io => IO,
+            ErrorKind::Job => CONFIG,
+        };
+        let cause = match &error {
+            InputError::Unreadable { cause, .. } | InputError::ReadFailed { cause, .. } => {
+                format!(" ({})", cause.kind())
+            }
+            _ => String::new(),
+        };
+        Self::new(code, format!("{error}{cause}"))
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        let (code, cause) = match &error {
+            OutputError::Exists { .. } | OutputError::NotARun { .. } => (EXISTS, String::new()),
+            OutputError::Locked { .. } => (LOCKED, String::new()),
+            OutputError::Io { source, .. } => (IO, format!(" ({source})")),
+            OutputError::Parquet { .. } => (IO, String::new()),
+            OutputError::NoName { .. } | OutputError::Previous { .. } => (CONFIG, String::new()),
+        };
+        Self::new(code, format!("{error}{cause}"))
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let code = match error {
+            RunError::Input(error) => return error.into(),
+            RunError::Output(error) => return error.into(),
+            RunError::OptOuts(
+                OptOutError::Shrunken { .. } | OptOutError::UnreadableRows { .. },
+            )
+            | RunError::List(
+                ListError::HashesGivenAsNumbers { .. } | ListError::NumbersGivenAsHashes { .. },
+            ) => DATA,
+            RunError::OptOuts(_) => NO_INPUT,
+            RunError::List(_) => CONFIG,
+            RunError::CanaryEscaped { .. } | RunError::AuditFailed { .. } => BUG,
+            RunError::OptOutsKeepChanging { .. } | RunError::OptOutsChanged => IO,
+            RunError::Interrupted => INTERRUPTED,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,411 @@
+//! From what was typed and what the file says to one checked job. A typed flag wins.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use phonematch::consent::{BlankConsent, Purpose};
+use phonematch::input::{self, Field, Location, Role};
+use phonematch::job::{
+    Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+};
+use phonematch::key::Form;
+use phonematch::normalise::Region;
+use phonematch::policy::Policy;
+use serde::Deserialize;
+
+use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
+use super::failure::{CONFIG, Failure};
+use super::secret::{self, IfMissing, SecretInJob};
+
+/// The purposes that this version runs.
+const PURPOSES: [Purpose; 2] = [Purpose::Ads, Purpose::AntiSpam];
+
+/// A job file as it is written. Paths are relative to its folder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobFile {
+    name: Option<String>,
+    purpose: Option<Purpose>,
+    policy: Option<PathBuf>,
+    out: Option<PathBuf>,
+    if_exists: Option<IfExistsWord>,
+    previous: Option<String>,
+    recipient: Option<String>,
+    #[serde(default)]
+    secret: SecretTable,
+    #[serde(default)]
+    accounts: FilesTable,
+    #[serde(default)]
+    lists: Vec<ListTable>,
+    #[serde(default)]
+    opt_outs: OptOutTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretTable {
+    file: Option<PathBuf>,
+    #[serde(default)]
+    if_missing: IfMissing,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesTable {
+    #[serde(default)]
+    files: Vec<String>,
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListTable {
+    #[serde(default)]
+    files: Vec<String>,
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
+    recipient: Option<String>,
+    id: Option<String>,
+    country: Option<String>,
+    phones: Option<PhonesWord>,
+    several_numbers: Option<SeveralWord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptOutTable {
+    #[serde(default)]
+    files: Vec<String>,
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
+    country: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IfExistsWord {
+    Error,
+    Skip,
+    Replace,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PhonesWord {
+    Raw,
+    E164,
+    Digits,
+    Probe,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SeveralWord {
+    Reject,
+    Separate,
+}
+
+/// Resolves a `match` command.
+pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
+    let (file, base) = match &flags.job {
+        Some(path) => (read_toml::<JobFile>(path, "job")?, folder_of(path)),
+        None => (JobFile::default(), PathBuf::new()),
+    };
+    let purpose = match &flags.purpose {
+        Some(name) => Purpose::from_name(name.as_bytes())
+            .ok_or_else(|| wrong(format!("there is no purpose {name:?}; try ads")))?,
+        None => file.purpose.ok_or_else(|| wrong("no purpose: give --purpose, or purpose"))?,
+    };
+    let (policy, policy_digest) = policy(flags, &file, &base, purpose)?;
+    let out = flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)));
+    let columns = typed_columns(&flags.column)?;
+    let job = Job {
+        name: name(flags, &file)?,
+        purpose,
+        policy,
+        policy_digest,
+        secret: secret::read(
+            &flags.secret,
+            &SecretInJob {
+                file: file.secret.file.as_ref().map(|file| base.join(file)),
+                if_missing: file.secret.if_missing,
+            },
+        )?,
+        accounts: accounts(flags, &file, &base, &columns)?,
+        lists: lists(flags, &file, &base, &columns)?,
+        opt_outs: opt_outs(flags, &file, &base, &columns)?,
+        out: out.ok_or_else(|| wrong("no run folder: give --out, or out in the job"))?,
+        if_exists: if_exists(flags, &file),
+        previous: previous(flags, &file, &base),
+    };
+    check_stdin(&job)?;
+    Ok(job)
+}
+
+/// Reads a TOML file; a mistake in it is shown with its line.
+fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<T, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| wrong(format!("cannot read the {what} {}: {error}", path.display())))?;
+    toml::from_str(&text)
+        .map_err(|error| wrong(format!("the {what} {} is wrong:\n{error}", path.display())))
+}
+
+fn policy(
+    flags: &MatchFlags,
+    file: &JobFile,
+    base: &Path,
+    purpose: Purpose,
+) -> Result<(Policy, String), Failure> {
+    let path = flags.policy.clone().or_else(|| file.policy.as_ref().map(|path| base.join(path)));
+    let path = path.ok_or_else(|| wrong("no policy: give --policy, or policy in the job"))?;
+    let policy: Policy = read_toml(&path, "policy")?;
+    let shown = path.display();
+    if policy.purpose != purpose {
+        return Err(wrong(format!(
+            "the policy {shown} allows {}, and the job is for {}",
+            policy.purpose.name(),
+            purpose.name()
+        )));
+    }
+    if !PURPOSES.contains(&purpose) {
+        return Err(wrong(format!(
+            "this version runs ads and anti_spam, and not {}",
+            purpose.name()
+        )));
+    }
+    let asks = purpose != Purpose::AntiSpam;
+    if asks && policy.blank_consent == BlankConsent::NotAsked {
+        return Err(wrong(format!(
+            "the policy {shown} asks nobody's consent, which {} needs: \
+             say blank_consent = \"allowed\" or \"barred\"",
+            purpose.name()
+        )));
+    }
+    let bytes = fs::read(&path)
+        .map_err(|error| wrong(format!("cannot read the policy {shown}: {error}")))?;
+    Ok((policy, phonematch::output::digest(&bytes)))
+}
+
+fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {
+    let stem = flags.job.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
+    let name = file.name.as_deref().or(stem).unwrap_or("job");
+    identifier(name, "name")
+}
+
+fn identifier(text: &str, setting: &str) -> Result<Identifier, Failure> {
+    Identifier::from_text(text.as_bytes()).ok_or_else(|| {
+        wrong(format!(
+            "{setting} must be 1 to 64 of A-Z a-z 0-9 . _ - without nine digits in a row"
+        ))
+    })
+}
+
+fn region(text: &str, setting: &str) -> Result<Region, Failure> {
+    Region::from_code(text.as_bytes())
+        .ok_or_else(|| wrong(format!("{setting} must be two letters, such as DE")))
+}
+
+type Columns = BTreeMap<(Role, Field), String>;
+
+fn typed_columns(typed: &[String]) -> Result<Columns, Failure> {
+    let one = |typed: &String| {
+        let (place, name) = typed.split_once('=')?;
+        let (role, field) = place.split_once('.')?;
+        let role = [Role::Accounts, Role::List, Role::OptOuts]
+            .into_iter()
+            .find(|known| known.name() == role)?;
+        Some(((role, field_named(field)?), name.to_owned()))
+    };
+    typed
+        .iter()
+        .map(|typed| {
+            one(typed).ok_or_else(|| {
+                wrong(format!(
+                    "--column takes ROLE.FIELD=NAME with a role of accounts, list, opt_outs \
+                     and a field of {}",
+                    field_names()
+                ))
+            })
+        })
+        .collect()
+}
+
+fn field_named(name: &str) -> Option<Field> {
+    Field::ALL.into_iter().find(|field| field.name() == name)
+}
+
+fn field_names() -> String {
+    Field::ALL.map(Field::name).join(", ")
+}
+
+/// Columns of one role: those of the file, and over them the typed ones.
+fn columns(
+    role: Role,
+    table: &BTreeMap<String, String>,
+    typed: &Columns,
+) -> Result<BTreeMap<Field, String>, Failure> {
+    let mut columns = BTreeMap::new();
+    for (name, column) in table {
+        let field = field_named(name)
+            .ok_or_else(|| wrong(format!("columns: no field {name}; known: {}", field_names())))?;
+        columns.insert(field, column.clone());
+    }
+    let typed = typed.iter().filter(|((of, _), _)| *of == role);
+    columns.extend(typed.map(|((_, field), column)| (*field, column.clone())));
+    Ok(columns)
+}
+
+/// Typed paths are relative to where one is, a file's to the file.
+fn locations(
+    role: Role,
+    typed: &[String],
+    listed: &[String],
+    base: &Path,
+) -> Result<Vec<Location>, Failure> {
+    let (patterns, base) = if typed.is_empty() { (listed, base) } else { (typed, Path::new("")) };
+    Ok(input::expand(role, patterns, base)?)
+}
+
+fn accounts(
+    flags: &MatchFlags,
+    file: &JobFile,
+    base: &Path,
+    typed: &Columns,
+) -> Result<Files, Failure> {
+    let locations = locations(Role::Accounts, &flags.accounts, &file.accounts.files, base)?;
+    if locations.is_empty() {
+        return Err(wrong("no export: give --accounts, or accounts.files in the job"));
+    }
+    Ok(Files { locations, columns: columns(Role::Accounts, &file.accounts.columns, typed)? })
+}
+
+fn lists(
+    flags: &MatchFlags,
+    file: &JobFile,
+    base: &Path,
+    typed: &Columns,
+) -> Result<Vec<ListSource>, Failure> {
+    let typed_list = ListTable::default();
+    let tables = if flags.list.is_empty() { file.lists.as_slice() } else { &[typed_list] };
+    if tables.is_empty() {
+        return Err(wrong("no list: give --list, or [[lists]] in the job"));
+    }
+    let recipient = match flags.recipient.as_deref().or(file.recipient.as_deref()) {
+        Some(text) => Some(identifier(text, "recipient")?),
+        None => None,
+    };
+    tables.iter().map(|table| list(flags, table, base, typed, recipient.as_ref())).collect()
+}
+
+fn list(
+    flags: &MatchFlags,
+    table: &ListTable,
+    base: &Path,
+    typed: &Columns,
+    recipient: Option<&Identifier>,
+) -> Result<ListSource, Failure> {
+    let locations = locations(Role::List, &flags.list, &table.files, base)?;
+    if locations.is_empty() {
+        return Err(wrong("an entry of [[lists]] names no files"));
+    }
+    let own = table.recipient.as_deref().filter(|_| flags.recipient.is_none());
+    let own = own.map(|text| identifier(text, "recipient")).transpose()?;
+    let country = flags.default_country.as_deref().or(table.country.as_deref());
+    let phones = match flags.phones {
+        Some(PhonesFlag::Raw) => Some(PhonesWord::Raw),
+        Some(PhonesFlag::E164) => Some(PhonesWord::E164),
+        Some(PhonesFlag::Digits) => Some(PhonesWord::Digits),
+        Some(PhonesFlag::Probe) => Some(PhonesWord::Probe),
+        None => table.phones,
+    };
+    Ok(ListSource {
+        files: Files { locations, columns: columns(Role::List, &table.columns, typed)? },
+        recipient: own.or_else(|| recipient.cloned()),
+        id: table.id.as_deref().map(|id| identifier(id, "id")).transpose()?,
+        country: country.map(|country| region(country, "country")).transpose()?,
+        phones: match phones {
+            None => Phones::ByColumn,
+            Some(PhonesWord::Raw) => Phones::Raw,
+            Some(PhonesWord::E164) => Phones::Hashed(Form::E164),
+            Some(PhonesWord::Digits) => Phones::Hashed(Form::Digits),
+            Some(PhonesWord::Probe) => Phones::Probe,
+        },
+        several_numbers: match table.several_numbers {
+            None | Some(SeveralWord::Reject) => SeveralNumbers::Reject,
+            Some(SeveralWord::Separate) => SeveralNumbers::Separate,
+        },
+    })
+}
+
+fn opt_outs(
+    flags: &MatchFlags,
+    file: &JobFile,
+    base: &Path,
+    typed: &Columns,
+) -> Result<OptOutSource, Failure> {
+    let table = &file.opt_outs;
+    let patterns = if flags.opt_outs.is_empty() { &table.files } else { &flags.opt_outs };
+    let base = if flags.opt_outs.is_empty() { base } else { Path::new("") };
+    // A missing opt-out file is the policy's to judge, by name; so plain paths go on as they are.
+    let mut locations = Vec::new();
+    for pattern in patterns {
+        let path = base.join(pattern);
+        let is_plain = !pattern.contains(['*', '?', '[']) && pattern != "-";
+        if is_plain && !path.exists() {
+            locations.push(Location::Path(path));
+        } else {
+            locations.extend(input::expand(Role::OptOuts, std::slice::from_ref(pattern), base)?);
+        }
+    }
+    Ok(OptOutSource {
+        files: Files { locations, columns: columns(Role::OptOuts, &table.columns, typed)? },
+        country: table.country.as_deref().map(|it| region(it, "opt_outs.country")).transpose()?,
+    })
+}
+
+fn if_exists(flags: &MatchFlags, file: &JobFile) -> IfExists {
+    match (flags.if_exists, file.if_exists) {
+        (Some(IfExistsFlag::Error), _) | (None, None | Some(IfExistsWord::Error)) => {
+            IfExists::Error
+        }
+        (Some(IfExistsFlag::Skip), _) | (None, Some(IfExistsWord::Skip)) => IfExists::Skip,
+        (Some(IfExistsFlag::Replace), _) | (None, Some(IfExistsWord::Replace)) => IfExists::Replace,
+    }
+}
+
+fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
+    let listed = file.previous.as_ref().map(|previous| match previous.as_str() {
+        word @ ("auto" | "none") => PathBuf::from(word),
+        folder => base.join(folder),
+    });
+    match flags.previous.clone().or(listed) {
+        None => Previous::Auto,
+        Some(path) if path.as_os_str() == "auto" => Previous::Auto,
+        Some(path) if path.as_os_str() == "none" => Previous::None,
+        Some(path) => Previous::Folder(path),
+    }
+}
+
+/// Standard input can be one input, and never the opt-outs, which are read twice.
+fn check_stdin(job: &Job) -> Result<(), Failure> {
+    let is_stdin = |location: &&Location| **location == Location::Stdin;
+    if job.opt_outs.files.locations.iter().any(|location| is_stdin(&location)) {
+        return Err(wrong("opt-outs are read twice and cannot come from standard input"));
+    }
+    let lists = job.lists.iter().flat_map(|list| &list.files.locations);
+    if job.accounts.locations.iter().chain(lists).filter(is_stdin).count() > 1 {
+        return Err(wrong("standard input can be named once only"));
+    }
+    Ok(())
+}
+
+fn wrong(message: impl Into<String>) -> Failure {
+    Failure::new(CONFIG, message)
+}
+
+/// The folder that a file's relative paths start from.
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! The command line: what was typed becomes a job, and what came of it an exit code.
+
+mod args;
+mod commands;
+mod failure;
+mod job_file;
+mod progress;
+mod secret;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use phonematch::pipeline::Threads;
+use serde_json::{Value, json};
+
+use args::{Arguments, Command, LogFormat};
+use failure::{BUG, Failure};
+
+/// What a command that ended well has to say.
+struct Done {
+    /// For standard output, one fact a line.
+    lines: Vec<String>,
+    /// The same for `--json`.
+    json: Value,
+}
+
+/// Keeps what the process holds to itself: files that only the owner reads, no core dumps, and a
+/// panic message that quotes nothing.
+pub fn harden() {
+    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // Where the limit cannot be lowered there is nothing better to do than to go on.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        let _ = writeln!(io::stderr(), "phonematch: internal error at {place}");
+    }));
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    begin_logging(arguments.common.log_format);
+    let common = arguments.common.clone();
+    let done = catch_unwind(AssertUnwindSafe(|| run(arguments)));
+    let done = done.unwrap_or_else(|_| {
+        Err(Failure::new(BUG, "an internal error; nothing was published; please report it"))
+    });
+    match done {
+        Ok(done) if common.json => say(&[json_line("ok", 0, done.json)]),
+        Ok(done) => say(&done.lines),
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "phonematch: {failure}");
+            if common.json {
+                let code = failure.code();
+                let error = json!({ "error": failure.to_string() });
+                say(&[json_line("failed", code, error)]);
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn json_line(status: &str, exit_code: u8, mut value: Value) -> String {
+    if let Value::Object(fields) = &mut value {
+        fields.insert("status".to_owned(), status.into());
+        fields.insert("exit_code".to_owned(), exit_code.into());
+    }
+    value.to_string()
+}
+
+/// Writes lines to standard output. A reader that went away is no failure of the run.
+fn say(lines: &[String]) -> ExitCode {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn begin_logging(format: LogFormat) {
+    let colour = std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .with_max_level(tracing::Level::INFO);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Done, Failure> {
+    let common = &arguments.common;
+    let threads = common.threads.map_or(0, std::num::NonZeroUsize::get);
+    let threads = Threads::new(threads)
+        .map_err(|error| Failure::new(failure::IO, format!("cannot start threads: {error}")))?;
+    threads.run(|| match &arguments.command {
+        Command::Match(flags) => commands::run_match(flags, common),
+        Command::Normalise(flags) => commands::normalise(flags, common),
+        Command::Synth(flags) => commands::synth(flags),
+        Command::Audit(flags) => commands::audit(flags),
+        Command::Keygen(flags) => commands::keygen(flags),
+    })
+}

@@ -1,0 +1,118 @@
+//! The report as a table that a person can read.
+
+use std::fmt::Write;
+
+use phonematch::report::{InputReport, Report, Stage};
+
+/// Rows of inputs, lists and stages, as plain text.
+pub fn of(report: &Report) -> String {
+    let mut text = String::new();
+    inputs(&mut text, &report.inputs);
+    lists(&mut text, report);
+    stages(&mut text, report);
+    for alarm in &report.alarms {
+        let _ = writeln!(text, "\nALARM: {alarm}");
+    }
+    text
+}
+
+fn inputs(text: &mut String, inputs: &[InputReport]) {
+    let heads = ["rows", "rejected", "barred", "duplicate", "unmatched", "withheld", "released"];
+    let _ = write!(text, "\n{:<10}", "input");
+    for head in heads {
+        let _ = write!(text, "{head:>12}");
+    }
+    let _ = writeln!(text, "  file");
+    for input in inputs {
+        let _ = write!(text, "{:<10}", input.role);
+        for count in [
+            input.rows_read,
+            input.rejected,
+            input.barred,
+            input.duplicates,
+            input.unmatched,
+            input.withheld,
+            input.released,
+        ] {
+            let _ = write!(text, "{:>12}", grouped(count));
+        }
+        let _ = writeln!(text, "  {}", input.file);
+    }
+    let mut reasons: Vec<_> = inputs
+        .iter()
+        .flat_map(|input| {
+            input.rejected_by.iter().map(|(reason, count)| (input.role.as_str(), reason, *count))
+        })
+        .collect();
+    reasons.sort_by_key(|&(role, reason, count)| (std::cmp::Reverse(count), role, reason));
+    if !reasons.is_empty() {
+        let _ = writeln!(text, "\nrejected because");
+    }
+    for (role, reason, count) in reasons {
+        let _ = writeln!(text, "{:>14}  {role}: {reason}", grouped(count));
+    }
+}
+
+fn lists(text: &mut String, report: &Report) {
+    let _ = writeln!(
+        text,
+        "\n{:<10}{:>12}{:>12}{:>12}  withheld because",
+        "list", "numbers", "matched", "released"
+    );
+    for list in &report.lists {
+        let _ = writeln!(
+            text,
+            "{:<10}{:>12}{:>12}{:>12}  {}",
+            list.row,
+            grouped(list.numbers),
+            grouped(list.matched),
+            grouped(list.released),
+            list.withheld.as_deref().unwrap_or("-")
+        );
+    }
+}
+
+fn stages(text: &mut String, report: &Report) {
+    let _ = writeln!(text, "\n{:<10}{:>12}", "stage", "ms");
+    for stage in Stage::ALL {
+        if let Some(row) = report.stages.get(stage.name()) {
+            let _ = writeln!(text, "{:<10}{:>12}", stage.name(), grouped(row.elapsed_ms));
+        }
+    }
+    let memory = report
+        .peak_memory_bytes
+        .map(|bytes| format!(", {} MB at most in memory", grouped(bytes / 1_000_000)));
+    let _ = writeln!(
+        text,
+        "\n{} ms with {} threads (stages count each thread), {} accounts a second{}",
+        grouped(report.elapsed_ms),
+        report.threads,
+        grouped(report.accounts_per_second),
+        memory.unwrap_or_default()
+    );
+}
+
+/// Digits in groups of three, a blank between (ISO 80000-1, 7.3.1).
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stand_in_threes() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1 234 567");
+    }
+}
