@@ -201,10 +201,16 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
     let strangers = (strangers > 0).then(|| format!("{strangers} files that no run wrote"));
     let report = fs::read_to_string(folder.join(REPORT)).ok();
     let sealed = report.as_deref().is_some_and(|text| is_sealed(text, secret));
+    let manifest_text = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
+    let manifest_sealed = is_sealed(&manifest_text, secret);
     let report: Option<Report> = report.and_then(|text| serde_json::from_str(&text).ok());
     vec![
         Check::of("the manifest can be read", None),
         Check::of("the secret is the one that the run used", foreign_key),
+        Check::of(
+            "the manifest's seal holds",
+            (!manifest_sealed).then(|| format!("{MANIFEST} is changed")),
+        ),
         Check::of("every file is as the manifest names it", changed),
         Check::of("there is no other file", strangers),
         Check::of("the report's seal holds", (!sealed).then(|| format!("{REPORT} is changed"))),

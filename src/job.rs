@@ -119,14 +119,33 @@ pub enum Previous {
 
 /// A name that may be written into outputs: a job, a recipient, a list.
 ///
-/// 1 to 64 of `A-Za-z0-9._-` without nine digits in a row, so that no number gets out as a name.
+/// 1 to 64 of `A-Za-z0-9._-`, and no part of it may be a phone number: seven digits and more in a
+/// row, `._-` between them not counting, are refused unless they are a date.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Identifier(String);
 
 /// Longest identifier, in bytes.
 const MOST_IDENTIFIER_BYTES: usize = 64;
-/// A date has eight digits in a row; a phone number with its calling code has more.
-const MOST_DIGITS_IN_A_ROW: usize = 8;
+/// The shortest phone numbers that are somebody's have seven digits (ITU-T E.164 sets no minimum;
+/// shorter ones are local or services).
+const DIGITS_OF_A_NUMBER: usize = 7;
+
+/// `20261122`: a year of these centuries, a month, a day.
+fn is_date(digits: &[u8]) -> bool {
+    let part = |range: std::ops::Range<usize>| {
+        digits[range].iter().fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0'))
+    };
+    digits.len() == 8
+        && (1900..2100).contains(&part(0..4))
+        && (1..=12).contains(&part(4..6))
+        && (1..=31).contains(&part(6..8))
+}
+
+/// Whether the digits of a stretch without letters may be a phone number.
+fn may_be_a_number(stretch: &[u8]) -> bool {
+    let digits: Vec<_> = stretch.iter().copied().filter(u8::is_ascii_digit).collect();
+    digits.len() >= DIGITS_OF_A_NUMBER && !is_date(&digits)
+}
 
 impl Identifier {
     /// Reads an identifier; `None` for what is not one.
@@ -134,11 +153,10 @@ impl Identifier {
     pub fn from_text(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-        let longest = text.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).max();
         let is_one = !text.is_empty()
             && text.len() <= MOST_IDENTIFIER_BYTES
             && text.iter().all(plain)
-            && longest.unwrap_or(0) <= MOST_DIGITS_IN_A_ROW;
+            && !text.split(u8::is_ascii_alphabetic).any(may_be_a_number);
         is_one.then(|| String::from_utf8(text.to_vec()).ok().map(Self)).flatten()
     }
 
@@ -168,7 +186,18 @@ mod tests {
     fn a_number_is_no_identifier() {
         assert!(Identifier::from_text(b" crm_2026-11-22.v2 ").is_some());
         assert!(Identifier::from_text(b"crm-20261122").is_some());
-        for bad in [&b""[..], b"447911123456", b"a b", b"x,y", "ü".as_bytes(), &[b'a'; 65]] {
+        for bad in [
+            &b""[..],
+            b"447911123456",
+            b"202-555-0171",
+            b"202_555_0171",
+            b"x_555.0171",
+            b"20269999",
+            b"a b",
+            b"x,y",
+            "ü".as_bytes(),
+            &[b'a'; 65],
+        ] {
             assert!(Identifier::from_text(bad).is_none());
         }
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::consent::{BlankConsent, Purpose};
-use crate::normalise::NumberType;
+use crate::normalise::{NumberType, Reading, Region, RejectReason};
 
 /// A policy for one purpose. The file format is TOML with these names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,26 +27,40 @@ pub struct Policy {
     pub opt_outs: OptOutRules,
 }
 
-/// A number type by libphonenumber's name.
+/// What kind of number can be a person's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PersonalType(pub NumberType);
+pub enum PersonalType {
+    /// A number type, by libphonenumber's name.
+    Type(NumberType),
+    /// `NON_GEOGRAPHIC`: numbers of no territory (`+800`, `+870`, `+882`, `+979` and their like),
+    /// which count only if their type does too.
+    NonGeographic,
+}
+
+const NON_GEOGRAPHIC: &str = "NON_GEOGRAPHIC";
 
 impl TryFrom<String> for PersonalType {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name == NON_GEOGRAPHIC {
+            return Ok(Self::NonGeographic);
+        }
         let known = NumberType::ALL.into_iter().find(|kind| kind.name() == name);
-        known.map(Self).ok_or_else(|| {
+        known.map(Self::Type).ok_or_else(|| {
             let names: Vec<_> = NumberType::ALL.iter().map(|kind| kind.name()).collect();
-            format!("unknown number type; known are {}", names.join(", "))
+            format!("unknown number type; known are {}, {NON_GEOGRAPHIC}", names.join(", "))
         })
     }
 }
 
 impl From<PersonalType> for String {
     fn from(kind: PersonalType) -> Self {
-        kind.0.name().to_owned()
+        match kind {
+            PersonalType::Type(kind) => kind.name().to_owned(),
+            PersonalType::NonGeographic => NON_GEOGRAPHIC.to_owned(),
+        }
     }
 }
 
@@ -121,10 +135,20 @@ pub struct OptOutRules {
 }
 
 impl Policy {
-    /// True when the policy takes a number of this type on a list for a person's.
-    #[must_use]
-    pub fn is_personal(&self, kind: NumberType) -> bool {
-        self.number_types.contains(&PersonalType(kind))
+    /// Whether the policy takes a number on a list for a person's, and why not.
+    ///
+    /// # Errors
+    ///
+    /// [`RejectReason::NonGeographic`] or [`RejectReason::NotPersonal`].
+    pub fn check_personal(&self, reading: &Reading) -> Result<(), RejectReason> {
+        let takes = |kind| self.number_types.contains(&kind);
+        if reading.region == Region::WORLD && !takes(PersonalType::NonGeographic) {
+            Err(RejectReason::NonGeographic)
+        } else if !takes(PersonalType::Type(reading.kind)) {
+            Err(RejectReason::NotPersonal)
+        } else {
+            Ok(())
+        }
     }
 
     /// True when released people may keep the attribute.

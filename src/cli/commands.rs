@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::{process, thread};
 
 use phonematch::input::{self, Limits, Role, Source};
 use phonematch::job::{Files, OptOutSource};
@@ -13,12 +15,15 @@ use phonematch::normalise::{Checks, Hint, Region};
 use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline::{self, NormaliseFile, Outcome, Watch};
 use phonematch::report::Report;
+use phonematch::synth::SynthError;
 use phonematch::{audit, consent::Purpose, synth};
 use serde_json::json;
 
 use super::Done;
-use super::args::{AuditFlags, Common, KeygenFlags, MatchFlags, NormaliseFlags, SynthFlags};
-use super::failure::{CONFIG, DATA, Failure, IO, NO_INPUT};
+use super::args::{
+    AuditFlags, Common, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags, SynthFlags,
+};
+use super::failure::{CONFIG, DATA, Failure, INTERRUPTED, IO, NO_INPUT, USAGE};
 use super::job_file;
 use super::progress::Progress;
 use super::secret::{self, SecretInJob};
@@ -26,24 +31,53 @@ use super::table;
 
 pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
     let job = job_file::resolve(flags)?;
-    let watch = watch()?;
+    let watch = watch(Some(&job.out))?;
+    if !common.quiet {
+        tracing::info!(job = job.name.as_str(), purpose = job.purpose.name(), "the run begins");
+    }
     let progress = (!common.quiet).then(|| Progress::begin(&job, Arc::clone(&watch.meter)));
     let outcome = pipeline::run(&job, &watch);
     drop(progress);
     match outcome? {
         Outcome::Skipped { folder } => {
-            let folder = folder.display().to_string();
+            let folder = shown(&folder);
             let line = format!("{folder} is there already; skipped");
             Ok(Done { lines: vec![line], json: json!({ "skipped": true, "run": folder }) })
         }
         Outcome::Published { folder, report } => {
+            let folder = shown(&folder);
             if !common.quiet {
-                let _ = io::stderr().write_all(table::of(&report).as_bytes());
+                say_published(&folder, &report, common.log_format);
             }
-            let folder = folder.display().to_string();
             Ok(Done { lines: vec![folder.clone()], json: published(&folder, &report) })
         }
     }
+}
+
+/// A table for people; for machines that read log lines, a line.
+fn say_published(folder: &str, report: &Report, format: LogFormat) {
+    match format {
+        LogFormat::Text => {
+            let _ = io::stderr().write_all(table::of(report).as_bytes());
+        }
+        LogFormat::Json => {
+            report.alarms.iter().for_each(|alarm| tracing::warn!(alarm, "an alarm"));
+            tracing::info!(
+                run = folder,
+                released = report.lists.iter().map(|list| list.released).sum::<u64>(),
+                lists = report.lists.len(),
+                elapsed_ms = report.elapsed_ms,
+                "the run is published"
+            );
+        }
+    }
+}
+
+/// A path without the detours that a job file's relative paths make.
+fn shown(path: &Path) -> String {
+    let full = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let current = std::env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
+    full.strip_prefix(&current).unwrap_or(&full).display().to_string()
 }
 
 fn published(folder: &str, report: &Report) -> serde_json::Value {
@@ -58,12 +92,30 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
     })
 }
 
-/// A run that ends cleanly on Ctrl-C, SIGTERM and SIGHUP.
-fn watch() -> Result<Watch, Failure> {
+/// How long a run that was told to stop may take to reach a place where it can.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run that waits for a pipe cannot look at it; so
+/// after a moment its staging folder is removed and the process ends.
+#[allow(clippy::exit, reason = "nothing else wakes a thread that waits for standard input")]
+fn watch(out: Option<&Path>) -> Result<Watch, Failure> {
     let watch = Watch::default();
     let cancel = Arc::clone(&watch.cancel);
-    ctrlc::set_handler(move || cancel.store(true, Ordering::Relaxed))
-        .map_err(|error| Failure::new(IO, format!("cannot listen for signals: {error}")))?;
+    let publishing = Arc::clone(&watch.publishing);
+    let staging = out.and_then(phonematch::output::staging_folder);
+    ctrlc::set_handler(move || {
+        cancel.store(true, Ordering::SeqCst);
+        thread::sleep(GRACE);
+        if publishing.load(Ordering::SeqCst) {
+            return;
+        }
+        if let Some(staging) = &staging {
+            let _ = fs::remove_dir_all(staging);
+        }
+        let _ = writeln!(io::stderr(), "phonematch: interrupted; nothing was published");
+        process::exit(i32::from(INTERRUPTED));
+    })
+    .map_err(|error| Failure::new(IO, format!("cannot listen for signals: {error}")))?;
     Ok(watch)
 }
 
@@ -84,7 +136,7 @@ pub fn normalise(flags: &NormaliseFlags, common: &Common) -> Result<Done, Failur
         limits: Limits::STANDARD,
     };
     let file = NormaliseFile { source, default, checks };
-    let watch = watch()?;
+    let watch = watch(None)?;
     let counted = match &flags.output {
         None => pipeline::normalise_file(&file, BufWriter::new(io::stdout()), &watch),
         Some(path) => {
@@ -140,7 +192,10 @@ pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
         countries,
         seed: flags.seed,
     };
-    synth::write(&world, &flags.out).map_err(|error| Failure::new(IO, error.to_string()))?;
+    synth::write(&world, &flags.out).map_err(|error| {
+        let code = if matches!(error, SynthError::Unwritable { .. }) { IO } else { USAGE };
+        Failure::new(code, error.to_string())
+    })?;
     let job = flags.out.join("job.toml").display().to_string();
     let lines = vec![format!("phonematch match --job {job}")];
     Ok(Done { lines, json: json!({ "job": job, "folder": flags.out.display().to_string() }) })
@@ -162,7 +217,7 @@ pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
         let locations = input::expand(Role::OptOuts, &flags.opt_outs, Path::new(""))?;
         let files = Files { locations, ..Files::default() };
         let source = OptOutSource { files, country };
-        let barred = pipeline::read_for_audit(&source, purpose, &secret, &watch()?)?;
+        let barred = pipeline::read_for_audit(&source, purpose, &secret, &watch(None)?)?;
         checks.extend(audit::contents(&flags.run, &manifest.floors, &secret, &barred));
     }
     let mut lines: Vec<_> = checks.iter().map(line).collect();

@@ -6,6 +6,8 @@ use phonematch::input::{ErrorKind, InputError};
 use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
 
+/// The command line is wrong; the parser ends with the same.
+pub const USAGE: u8 = 2;
 /// A check on the data failed; nothing was published.
 pub const DATA: u8 = 65;
 /// An input is missing, empty or stale.

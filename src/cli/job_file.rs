@@ -197,7 +197,7 @@ fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {
 fn identifier(text: &str, setting: &str) -> Result<Identifier, Failure> {
     Identifier::from_text(text.as_bytes()).ok_or_else(|| {
         wrong(format!(
-            "{setting} must be 1 to 64 of A-Z a-z 0-9 . _ - without nine digits in a row"
+            "{setting} must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a phone number"
         ))
     })
 }

@@ -54,7 +54,10 @@ pub fn main() -> ExitCode {
         Ok(done) if common.json => say(&[json_line("ok", 0, done.json)]),
         Ok(done) => say(&done.lines),
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "phonematch: {failure}");
+            match common.log_format {
+                LogFormat::Text => drop(writeln!(io::stderr(), "phonematch: {failure}")),
+                LogFormat::Json => tracing::error!(exit_code = failure.code(), "{failure}"),
+            }
             if common.json {
                 let code = failure.code();
                 let error = json!({ "error": failure.to_string() });

@@ -32,6 +32,8 @@ pub enum RejectReason {
     BadEncoding,
     /// Ours: the number is of a type that the policy does not take for a person's.
     NotPersonal,
+    /// Ours: the number belongs to no territory, and the policy takes none such for a person's.
+    NonGeographic,
     /// Ours: the row is cut or has too few columns to hold a number, or is not the format's row.
     MalformedRow,
     /// Ours: the cell should hold a SHA-256 digest and does not.
@@ -51,7 +53,7 @@ pub enum Unread {
 
 impl RejectReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Empty,
         Self::NotANumber,
         Self::InvalidCountryCode,
@@ -66,6 +68,7 @@ impl RejectReason {
         Self::NulByte,
         Self::BadEncoding,
         Self::NotPersonal,
+        Self::NonGeographic,
         Self::MalformedRow,
         Self::NotAHash,
         Self::BadIdentifier,
@@ -89,6 +92,7 @@ impl RejectReason {
             Self::NulByte => "nul_byte",
             Self::BadEncoding => "bad_encoding",
             Self::NotPersonal => "not_personal",
+            Self::NonGeographic => "non_geographic",
             Self::MalformedRow => "malformed_row",
             Self::NotAHash => "not_a_hash",
             Self::BadIdentifier => "bad_identifier",
@@ -100,7 +104,10 @@ impl RejectReason {
     #[must_use]
     pub const fn unread(self) -> Unread {
         match self {
-            Self::InvalidForRegion | Self::Placeholder | Self::NotPersonal => Unread::Invalid,
+            Self::InvalidForRegion
+            | Self::Placeholder
+            | Self::NotPersonal
+            | Self::NonGeographic => Unread::Invalid,
             _ => Unread::Unparsable,
         }
     }

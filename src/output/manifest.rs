@@ -34,8 +34,18 @@ pub struct Manifest {
     pub floors: Floors,
     /// What came of it.
     pub counts: ManifestCounts,
-    /// BLAKE3 of the previous run's manifest: a chain.
-    pub previous: Option<String>,
+    /// The previous run's manifest: a chain.
+    pub previous: Option<PreviousDigest>,
+    /// BLAKE3 of the file under a key of the secret's, over the text with zeros in this place.
+    pub seal: String,
+}
+
+/// The run before, by its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviousDigest {
+    /// BLAKE3 of it.
+    pub blake3: String,
 }
 
 /// A file that was read.

@@ -20,10 +20,10 @@ use std::io;
 use std::path::PathBuf;
 
 pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY};
-pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, digest};
+pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, PreviousDigest, digest};
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match};
-pub use staging::{Published, Staging};
+pub use staging::{Published, Staging, staging_folder};
 pub use tables::{
     Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, to_json,
     write_json, write_text,

@@ -53,7 +53,7 @@ impl Staging {
             source,
         };
         fs::create_dir_all(&parent).map_err(|source| make(&parent, source))?;
-        let folder = parent.join(format!(".{name}.partial"));
+        let folder = staging_folder(target).unwrap_or_else(|| parent.join(name));
         for _ in 0..LOCK_ATTEMPTS {
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -154,6 +154,13 @@ impl Drop for Staging {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Where a run into `target` is staged, for a caller that must end the process in the middle of it.
+#[must_use]
+pub fn staging_folder(target: &Path) -> Option<PathBuf> {
+    let (parent, name) = split(target).ok()?;
+    Some(parent.join(format!(".{name}.partial")))
 }
 
 /// Refuses a target that is there and may not be replaced, or that no run of ours wrote.

@@ -181,8 +181,8 @@ pub enum ListError {
     },
     /// No name for the list.
     #[error(
-        "the list {location} has no usable name: its file name is not 1 to 64 of A-Z a-z 0-9 . _ - \
-         without nine digits in a row; set id in the job"
+        "the list {location} has no usable name: its file name is not 1 to 64 of A-Z a-z 0-9 . _ -, \
+         or looks like a phone number; set id in the job"
     )]
     NoName {
         /// The file.

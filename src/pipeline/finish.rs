@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::Serialize;
+
 use super::lists::Lists;
 use super::{Begun, Finished, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
@@ -11,7 +13,8 @@ use crate::key::RecipientKey;
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
-    ManifestInput, Match, OutputError, REJECTS, REMOVED, REPORT, RejectsTable, SUMMARY,
+    ManifestInput, Match, OutputError, PreviousDigest, REJECTS, REMOVED, REPORT, RejectsTable,
+    SUMMARY,
 };
 use crate::privacy::{self, Release};
 use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, Stage, Timings};
@@ -262,12 +265,7 @@ fn write_report(
         alarms: alarms(joined, named),
         seal: SEAL_PLACE.to_owned(),
     };
-    let path = begun.staging.file(REPORT);
-    let failed = |source| OutputError::Io { action: "write", path: path.clone(), source };
-    let open = output::to_json(&report).map_err(failed)?;
-    report.seal = report::seal(&open, &begun.job.secret);
-    let sealed = output::to_json(&report).map_err(failed)?;
-    output::write_text(&path, &sealed)?;
+    report.seal = write_sealed(begun, REPORT, &report)?;
     Ok(report)
 }
 
@@ -313,9 +311,31 @@ fn write_manifest(
         files: files.collect::<Result<_, OutputError>>()?,
         floors: begun.job.policy.floors,
         counts,
-        previous: begun.previous.as_ref().map(|run| run.digest().to_owned()),
+        previous: begun
+            .previous
+            .as_ref()
+            .map(|run| PreviousDigest { blake3: run.digest().to_owned() }),
+        seal: SEAL_PLACE.to_owned(),
     };
-    Ok(output::write_json(&begun.staging.file(MANIFEST), &manifest)?)
+    write_sealed(begun, MANIFEST, &manifest)?;
+    Ok(())
+}
+
+/// Writes JSON whose seal is still open, sealed; tells the seal.
+fn write_sealed(
+    begun: &Begun<'_>,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<String, OutputError> {
+    let path = begun.staging.file(name);
+    let open = output::to_json(value).map_err(|source| OutputError::Io {
+        action: "write",
+        path: path.clone(),
+        source,
+    })?;
+    let seal = report::seal(&open, &begun.job.secret);
+    output::write_text(&path, &report::sealed(&open, &seal))?;
+    Ok(seal)
 }
 
 fn manifest_input(input: &ReadInput) -> ManifestInput {

@@ -187,11 +187,8 @@ impl Indexing<'_, '_> {
     fn read_numbers(&self, cell: &[u8], hint: Hint) -> ListRow {
         let key = |text: &[u8]| {
             let reading = normalise::read(text, hint, Checks::Damage)?;
-            if self.policy.is_personal(reading.kind) {
-                Ok(self.keyer.key(reading.number, Form::E164))
-            } else {
-                Err(RejectReason::NotPersonal)
-            }
+            self.policy.check_personal(&reading)?;
+            Ok(self.keyer.key(reading.number, Form::E164))
         };
         match (key(cell), self.source.several_numbers) {
             (Ok(key), _) => ListRow::One(key),

@@ -44,11 +44,20 @@ pub struct Watch {
     pub meter: Arc<Meter>,
     /// Set it, and the run ends at the next wave with nothing published.
     pub cancel: Arc<AtomicBool>,
+    /// Set by the run when the staging folder is whole and about to be renamed: whoever would end
+    /// the process in another way must not touch the folder any more.
+    pub publishing: Arc<AtomicBool>,
 }
 
 impl Watch {
     fn check(&self) -> Result<(), RunError> {
-        if self.cancel.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(()) }
+        if self.cancel.load(Ordering::SeqCst) { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+
+    /// The last moment at which the run can be stopped.
+    fn check_before_publishing(&self) -> Result<(), RunError> {
+        self.publishing.store(true, Ordering::SeqCst);
+        self.check()
     }
 }
 
@@ -135,7 +144,7 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     for restarts in 0..MOST_ATTEMPTS {
         let finished = attempt(&begun, restarts, watch)?;
         if opt_outs::are_unchanged(job, &finished.opt_out_inputs)? {
-            watch.check()?;
+            watch.check_before_publishing()?;
             begun.staging.publish(job.if_exists)?;
             let report = Box::new(finished.report);
             return Ok(Outcome::Published { folder: job.out.clone(), report });

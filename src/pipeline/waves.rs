@@ -46,10 +46,13 @@ pub(super) fn each_batch<W: Work + Sync>(
                 let next = read_wave(reader, size);
                 (next, start.elapsed())
             },
-            || wave.par_iter().map(|batch| doing.work(batch)).collect::<Vec<_>>(),
+            || {
+                let work = |batch| watch.check().map(|()| doing.work(batch));
+                wave.par_iter().map(work).collect::<Result<Vec<_>, _>>()
+            },
         );
         timings.add_time(Stage::Input, reading);
-        for (batch, done) in wave.iter().zip(done) {
+        for (batch, done) in wave.iter().zip(done?) {
             work.apply(batch, done)?;
         }
         wave = next?;

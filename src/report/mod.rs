@@ -17,7 +17,7 @@ use crate::consent::BarReason;
 use crate::input::Role;
 use crate::normalise::RejectReason;
 
-pub use seal::{SEAL_PLACE, is_sealed, seal};
+pub use seal::{SEAL_PLACE, is_sealed, seal, sealed};
 
 /// The nine stages, in the order of the data.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

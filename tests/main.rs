@@ -1,0 +1,45 @@
+//! The one test binary. Where a new test goes:
+//!
+//! | file | kind | put it here when |
+//! |---|---|---|
+//! | `mod tests` in a stage | unit | it needs something private |
+//! | `golden.rs` | a folder under `fixtures/cases/<a_sentence>/` is a test | files can show the behaviour; `PHONEMATCH_BLESS=1` rewrites the expectations and the diff is reviewed |
+//! | `properties.rs` | proptest | it holds for all inputs: normalising twice is once; threads and row order change nothing; ledgers balance; no cell below k; no barred number out |
+//! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it; `PHONEMATCH_WORLDS=n` tries n of them |
+//! | `conformance.rs` | the phone corpus | decisions equal the reference |
+//! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
+//! | `layout.rs` | Parquet | names, types, encodings, metadata, file modes |
+//! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
+//! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
+//! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
+//! | `kills.rs` | cross product | killed half-way |
+//! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
+//! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
+//!
+//! `support/` holds what they share: a scene (a folder with the files of a job), one way to start
+//! the program, readers of what it wrote, and the keys computed a second time. Names are sentences.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::use_debug,
+    reason = "a test that cannot go on has failed, and may say why"
+)]
+
+mod support;
+
+mod cli;
+mod conformance;
+mod damage;
+mod formats;
+mod golden;
+mod input;
+mod kills;
+mod layout;
+mod model;
+mod privacy;
+mod properties;
+mod tidy;
