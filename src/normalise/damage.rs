@@ -17,7 +17,7 @@ pub(super) struct Screened<'a> {
 }
 
 /// Fewest digits that make a part of a cell a number of its own.
-const DIGITS_OF_A_NUMBER: usize = 7;
+pub(super) const DIGITS_OF_A_NUMBER: usize = 7;
 
 /// Words that data tools write for nothing.
 const NOTHING: [&str; 13] = [
@@ -69,11 +69,17 @@ pub(super) fn screen(text: &str, hint: Hint) -> Result<Screened<'_>, RejectReaso
 }
 
 /// True for a number that nobody has: one digit over and over in the national part.
-pub(super) fn is_placeholder(number: E164, calling_code_digits: usize) -> bool {
+pub(super) fn is_placeholder(number: E164) -> bool {
     let mut buffer = [0; super::E164_TEXT_LEN];
-    let digits = number.expose_text(&mut buffer).as_bytes();
-    let national = digits.get(1 + calling_code_digits..).unwrap_or_default();
+    let digits = number.expose_text(&mut buffer).as_bytes().get(1..).unwrap_or_default();
+    let national = digits.get(calling_code_len(digits)..).unwrap_or_default();
     national.len() >= DIGITS_OF_A_NUMBER && national.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// How many digits of a valid number are its calling code.
+fn calling_code_len(digits: &[u8]) -> usize {
+    let first_three = digits.iter().take(3).fold(0, |all, b| all * 10 + usize::from(b - b'0'));
+    super::tables::calling_code(first_three).map_or(0, |code| code.len)
 }
 
 /// The numbers of a cell: its parts between separators when at least two of them have the digits
@@ -132,7 +138,8 @@ fn is_number_but_no_digit(c: char) -> bool {
         | '\u{3280}'..='\u{3289}')
 }
 
-fn is_invisible(c: char) -> bool {
+/// What nobody can see: marks of direction, zero-width characters, variation selectors.
+pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::digits::{MOST_DIGITS, decimal};
+use super::digits::ascii;
 
 /// A telephone number that was read and found valid, as its E.164 digits (ITU-T E.164, 2010).
 ///
@@ -33,12 +33,17 @@ impl E164 {
 
     /// Writes `+` and the digits into `buffer` and returns the part that was written (ASCII).
     pub fn expose_text(self, buffer: &mut [u8; E164_TEXT_LEN]) -> &str {
-        let mut digits = [0; MOST_DIGITS];
-        let digits = decimal(self.0.get(), &mut digits);
-        let end = (1 + digits.len()).min(buffer.len());
-        buffer[0] = b'+';
-        buffer[1..end].copy_from_slice(&digits[..end - 1]);
-        std::str::from_utf8(&buffer[..end]).unwrap_or("")
+        const EIGHT: u64 = 100_000_000;
+        let value = self.0.get();
+        let (head, tail) = (value / EIGHT, value % EIGHT);
+        let [_, _, _, _, front @ ..] = ascii(head / EIGHT);
+        buffer[..4].copy_from_slice(&front);
+        buffer[4..12].copy_from_slice(&ascii(head % EIGHT));
+        buffer[12..].copy_from_slice(&ascii(tail));
+        let digits = self.0.ilog10() as usize + 1;
+        let at = (E164_TEXT_LEN - 1).saturating_sub(digits);
+        buffer[at] = b'+';
+        std::str::from_utf8(&buffer[at..]).unwrap_or("")
     }
 }
 

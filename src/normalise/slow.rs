@@ -1,6 +1,8 @@
 //! The slow path: `rlibphonenumber`, exact and some microseconds a number.
 //!
-//! The one door to that crate. What it decides is what this program decides.
+//! The one door to that crate. What it decides is what this program decides, except where it was
+//! found to differ from Google's algorithm (as the Java original and the Python port have it):
+//! there its text is prepared, or the decision is taken here.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType};
 
@@ -10,15 +12,22 @@ use crate::digits::append;
 /// The version of libphonenumber's metadata that the pinned `rlibphonenumber` carries.
 pub const METADATA_VERSION: &str = "9.0.42";
 
+/// libphonenumber's `MAX_INPUT_STRING_LENGTH`, in UTF-16 units as in its Java original; the Rust
+/// port lacks the check.
+const LONGEST_TEXT: usize = 250;
+
+/// Leading zeros that the port writes.
+const MOST_LEADING_ZEROS: i32 = 10;
+
+/// RFC 3966 §3: how a telephone URI begins.
+const TEL: &str = "tel:";
+
 /// RFC 3966 §5.1.5: a local number's context, which names its calling code itself.
 pub(super) const PHONE_CONTEXT: &str = ";phone-context=";
 
 /// libphonenumber's decision on `text`: parse, then validity, then region and type.
 ///
 /// `default_region` reads national spellings; without one only international spellings count.
-///
-/// The library indexes into the text by the place of `;phone-context=` and panics where `tel:`
-/// stands behind it; such a text is refused here before it gets there.
 pub(super) fn read(text: &str, default_region: Option<Region>) -> Result<Reading, RejectReason> {
     let parsed = parse(text, default_region)?;
     let util = &*PHONE_NUMBER_UTIL;
@@ -48,28 +57,32 @@ pub(super) fn parse_only(text: &str, hint: Hint) -> Option<u64> {
     parsed.ok().as_ref().and_then(digits)
 }
 
-/// True when the digits of a text without a plus begin with the region's own calling code.
-pub(super) fn starts_with_own_code(text: &str, region: Region) -> bool {
-    let code = rlibphonenumber::Region::from_code(region.code())
-        .ok()
-        .and_then(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(region));
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    code.is_some_and(|code| digits.starts_with(&code.to_string()))
-        && !text.contains(['+', '\u{ff0b}'])
-}
-
+/// The library indexes into the text by the place of `;phone-context=` and panics where `tel:`
+/// stands behind it; such a text is refused here before it gets there.
 fn parse(text: &str, default_region: Option<Region>) -> Result<PhoneNumber, RejectReason> {
-    if let Some(context) = text.find(PHONE_CONTEXT)
-        && text.find("tel:").is_some_and(|prefix| prefix + "tel:".len() > context)
-    {
+    if text.len() > LONGEST_TEXT && text.encode_utf16().count() > LONGEST_TEXT {
+        return Err(RejectReason::TooLong);
+    }
+    let context = text.find(PHONE_CONTEXT);
+    if context.is_some_and(|at| text.find(TEL).is_some_and(|tel| tel + TEL.len() > at)) {
         return Err(RejectReason::NotANumber);
     }
+    let text = match context {
+        Some(_) => text,
+        None => first_number(text).ok_or(RejectReason::NotANumber)?,
+    };
     if is_two_digits_and_an_extension(text) {
         return Err(RejectReason::NotANumber);
     }
     let region =
         default_region.and_then(|region| rlibphonenumber::Region::from_code(region.code()).ok());
-    PHONE_NUMBER_UTIL.parse(text, region).map_err(|error| reject(&error))
+    let parsed = PHONE_NUMBER_UTIL.parse(text, region).map_err(|error| reject(&error))?;
+    // The port writes no more than ten leading zeros, and takes a longer number for a shorter one
+    // (`+888` and fifteen zeros). No plan has a number with more.
+    if parsed.number_of_leading_zeros.is_some_and(|zeros| zeros > MOST_LEADING_ZEROS) {
+        return Err(RejectReason::InvalidForRegion);
+    }
+    Ok(parsed)
 }
 
 fn digits(parsed: &PhoneNumber) -> Option<u64> {
@@ -77,23 +90,63 @@ fn digits(parsed: &PhoneNumber) -> Option<u64> {
     append(u64::try_from(parsed.country_code).ok()?, national.as_bytes())
 }
 
+/// The text up to where libphonenumber sees a second number: the first `[\\/] *x` behind the
+/// number's start. The port takes the last one, and starts anew behind a line break.
+///
+/// The sign itself stays, so that the port finds it and cuts there; `None` for no number at all.
+fn first_number(text: &str) -> Option<&str> {
+    let start = text.find(starts_a_number).unwrap_or(0);
+    let signs = text.char_indices().filter(|&(at, c)| at >= start && matches!(c, '\\' | '/'));
+    let mut ends = signs.filter_map(|(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let spaces = rest.len() - rest.trim_start_matches(' ').len();
+        rest.get(spaces..)?.starts_with('x').then_some((at, at + 1 + spaces + 1))
+    });
+    match ends.next() {
+        None => Some(text),
+        Some((at, _)) if text.get(start..at)?.contains('\n') => None,
+        Some((_, end)) => text.get(..end),
+    }
+}
+
 /// libphonenumber's pattern of a viable number is `\d{2}` alone **or** three digits and more with
-/// an extension; `rlibphonenumber` lets the extension follow two digits as well (`74#3028`). The
-/// one place where it is found to differ from Google's algorithm, and it is corrected here.
+/// an extension; `rlibphonenumber` lets the extension follow two digits as well (`74#3028`).
 fn is_two_digits_and_an_extension(text: &str) -> bool {
-    let Some(start) = text.find(|c| matches!(c, '+' | '\u{ff0b}') || is_decimal_digit(c)) else {
-        return false;
+    let number = match text.find(PHONE_CONTEXT) {
+        // The context's digits come first: a plus is no digit.
+        Some(at) if text[at + PHONE_CONTEXT.len()..].starts_with('+') => return false,
+        Some(at) => {
+            let start = text.find(TEL).map_or(0, |tel| tel + TEL.len());
+            text.get(start..at)
+        }
+        None => text.find(starts_a_number).and_then(|start| text.get(start..)),
     };
-    let mut rest = text[start..].chars();
+    let number = number.and_then(|number| number.split(";isub=").next()).unwrap_or("");
+    let mut rest = number.chars();
     if !(rest.next().is_some_and(is_decimal_digit) && rest.next().is_some_and(is_decimal_digit)) {
         return false;
     }
-    let next = rest.find(|&c| !is_punctuation(c));
-    next.is_some_and(|c| !is_decimal_digit(c))
+    let rest = rest.as_str().trim_start_matches(is_punctuation);
+    if rest.starts_with(is_decimal_digit) {
+        // `24 - 63#`: the North American form.
+        let behind = rest.trim_start_matches(is_decimal_digit);
+        return behind.strip_prefix('#').is_some_and(|tail| !tail.contains(is_part_of_a_number));
+    }
+    rest.contains(|c| c == '#' || is_decimal_digit(c))
+}
+
+/// What libphonenumber does not trim from the end of a number; of letters, those that matter.
+fn is_part_of_a_number(c: char) -> bool {
+    c == '#' || c.is_alphanumeric()
+}
+
+/// libphonenumber's `VALID_START_CHAR`.
+pub(super) fn starts_a_number(c: char) -> bool {
+    matches!(c, '+' | '\u{ff0b}') || is_decimal_digit(c)
 }
 
 /// `VALID_PUNCTUATION` of libphonenumber's PhoneNumberUtil, and its star sign.
-const fn is_punctuation(c: char) -> bool {
+fn is_punctuation(c: char) -> bool {
     matches!(c,
         '-' | 'x' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff0d}'..='\u{ff0f}'
         | ' ' | '\u{a0}' | '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{3000}' | '(' | ')'
@@ -102,25 +155,11 @@ const fn is_punctuation(c: char) -> bool {
 }
 
 /// True for a decimal digit of any script, as libphonenumber takes them.
-pub(super) fn is_decimal_digit(c: char) -> bool {
+fn is_decimal_digit(c: char) -> bool {
     c.is_ascii_digit()
         || (!c.is_ascii()
             && c.is_numeric()
             && !PHONE_NUMBER_UTIL.normalize_digits_only(c.encode_utf8(&mut [0; 4])).is_empty())
-}
-
-/// How many digits of the number are its calling code: 1 to 3, by the prefix code of ITU-T E.164.
-pub(super) fn calling_code_len(number: E164) -> usize {
-    let mut buffer = [0; super::E164_TEXT_LEN];
-    let digits = number.expose_text(&mut buffer).as_bytes();
-    let mut code = 0;
-    for (len, digit) in digits.iter().skip(1).take(3).enumerate() {
-        code = code * 10 + i32::from(digit - b'0');
-        if PHONE_NUMBER_UTIL.get_region_for_country_code(code).is_some() {
-            return len + 1;
-        }
-    }
-    0
 }
 
 fn reject(error: &ParseError) -> RejectReason {
@@ -147,5 +186,36 @@ const fn number_type(kind: PhoneNumberType) -> NumberType {
         PhoneNumberType::UAN => NumberType::Uan,
         PhoneNumberType::VoiceMail => NumberType::Voicemail,
         PhoneNumberType::Unknown => NumberType::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts that `rlibphonenumber` reads otherwise than Google's Java original and Python port,
+    /// and their neighbours, which it does not.
+    #[test]
+    fn corrected_texts_are_decided_as_google_does() {
+        let us = Region::from_code(b"US");
+        let long = format!("+1 202 555 0123{}", " ".repeat(236));
+        for (text, reason) in [
+            ("74#3028", RejectReason::NotANumber),
+            ("74 ext. 3028", RejectReason::NotANumber),
+            ("24 - 63#", RejectReason::NotANumber),
+            ("95,", RejectReason::InvalidForRegion),
+            ("95;isub=5", RejectReason::InvalidForRegion),
+            ("95/x5", RejectReason::InvalidForRegion),
+            ("12\n2025550123/x5", RejectReason::NotANumber),
+            ("+888000000000000000", RejectReason::InvalidForRegion),
+            (".;phone-context=", RejectReason::NotANumber),
+            ("+dwPAA;phone-context=AA", RejectReason::NotANumber),
+            (";phone-context=tel:+1", RejectReason::NotANumber),
+            (long.as_str(), RejectReason::TooLong),
+        ] {
+            assert!(read(text, us) == Err(reason), "{}", reason.name());
+        }
+        assert!(read(&long[..250], us).is_ok());
+        assert!(read("202 555 0123/x1234567890/x5", us).is_ok());
     }
 }

@@ -25,17 +25,13 @@ pub fn read_for_suppression(
         return Err(ours.err().unwrap_or(RejectReason::NotANumber));
     }
     let whole = damage::without_float_suffix(text);
-    let lost_plus = match hint {
-        Hint::Region(region) => ours.is_err() || slow::starts_with_own_code(whole, region),
-        Hint::International => false,
-        Hint::None => ours.is_err(),
-    };
     let mut add = |digits: u64| {
         if !found.contains(&digits) {
             found.push(digits);
         }
     };
-    if lost_plus && let Ok(reading) = decide(whole, Hint::International) {
+    // Digits that lost their plus look national, and may be a valid number of the wrong country.
+    if let Ok(reading) = decide(whole, Hint::International).result {
         add(reading.number.expose_digits());
     }
     if let Err(reason) = ours {
@@ -60,7 +56,7 @@ pub fn read_for_suppression(
 /// True when calling code and national digits, as written, are a valid number.
 #[must_use]
 pub fn is_valid(digits: u64) -> bool {
-    let read = decide(&digits.to_string(), Hint::International);
+    let read = decide(&digits.to_string(), Hint::International).result;
     read.is_ok_and(|reading| reading.number.expose_digits() == digits)
 }
 

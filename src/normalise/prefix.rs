@@ -1,0 +1,104 @@
+//! Prefix patterns, matched as libphonenumber's regular expressions match: the first alternative
+//! that leads to a match, greedy repetition, two groups.
+//!
+//! The generator compiles each pattern to a small program; this is the backtracking matcher that
+//! runs it. The patterns are finite, so it always ends.
+
+use super::digits::Digits;
+use super::tables::PROGRAMS;
+
+/// Where a pattern matched: from the start of the digits to `end`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Match {
+    pub(super) end: usize,
+    /// Start and end of the two groups; a start of [`UNSET`] where a group took no part.
+    slots: [u8; 4],
+}
+
+const UNSET: u8 = u8::MAX;
+
+/// Most alternatives that can be open at once; the deepest program needs far fewer, which a test
+/// of the tables checks by running them all.
+const OPEN: usize = 16;
+
+impl Match {
+    /// What group 1 or 2 captured.
+    pub(super) fn group(&self, number: usize) -> Option<(usize, usize)> {
+        let (start, end) = match number {
+            1 => (self.slots[0], self.slots[1]),
+            _ => (self.slots[2], self.slots[3]),
+        };
+        (start != UNSET).then_some((usize::from(start), usize::from(end)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Choice {
+    counter: u16,
+    at: u8,
+    slots: [u8; 4],
+}
+
+/// What a program says of some digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    Matched(Match),
+    NoMatch,
+    /// The matcher has not the room for this one.
+    Undecided,
+}
+
+/// Runs the program that starts at `start` (0: no pattern) over digit values.
+pub(super) fn run(start: usize, digits: Digits) -> Outcome {
+    const CLASS: u16 = 0;
+    const SPLIT: u16 = 1;
+    const JUMP: u16 = 2;
+    const SAVE: u16 = 3;
+    const END: u16 = 4;
+
+    if start == 0 {
+        return Outcome::NoMatch;
+    }
+    let program = &PROGRAMS[start..];
+    let mut open = [Choice { counter: 0, at: 0, slots: [UNSET; 4] }; OPEN];
+    let mut choices = 0;
+    let mut now = Choice { counter: 0, at: 0, slots: [UNSET; 4] };
+    loop {
+        let Some(&word) = program.get(usize::from(now.counter)) else { return Outcome::Undecided };
+        let operand = word & 0xfff;
+        now.counter += 1;
+        let goes_on = match word >> 12 {
+            CLASS => {
+                let here =
+                    digits.at(usize::from(now.at)).is_some_and(|digit| operand >> digit & 1 != 0);
+                now.at += 1;
+                here
+            }
+            SPLIT => {
+                let Some(choice) = open.get_mut(choices) else { return Outcome::Undecided };
+                *choice = Choice { counter: operand, ..now };
+                choices += 1;
+                true
+            }
+            JUMP => {
+                now.counter = operand;
+                true
+            }
+            SAVE => {
+                if let Some(slot) = now.slots.get_mut(usize::from(operand)) {
+                    *slot = now.at;
+                }
+                true
+            }
+            END => usize::from(now.at) == digits.len(),
+            _ => return Outcome::Matched(Match { end: usize::from(now.at), slots: now.slots }),
+        };
+        if !goes_on {
+            if choices == 0 {
+                return Outcome::NoMatch;
+            }
+            choices -= 1;
+            now = open[choices];
+        }
+    }
+}
