@@ -161,8 +161,7 @@ fn bench_consent(criterion: &mut Criterion, scene: &Scene) {
     let reader = SuppressionReader { purpose: Purpose::Ads, keyer: scene.keyer.clone() };
     for reading in scene.readings.iter().step_by(100) {
         let text = reading.number.expose_digits().to_string();
-        let row = reader.read(text.as_bytes(), b"", Hint::International).expect("a number");
-        suppressions.add(&row);
+        suppressions.add(&reader.read(text.as_bytes(), b"", Hint::International));
     }
     group.throughput(Throughput::Elements(scene.readings.len() as u64));
     group.bench_function("decide", |bencher| {
@@ -318,7 +317,11 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
             phones: Phones::Raw,
             several_numbers: SeveralNumbers::Reject,
         }],
-        opt_outs: OptOutSource { files: file("opt_outs.csv"), country: None },
+        opt_outs: OptOutSource {
+            patterns: vec!["opt_outs.csv".to_owned()],
+            base: scene.folder.path().to_owned(),
+            ..OptOutSource::default()
+        },
         out: scene.folder.path().join("run"),
         if_exists: IfExists::Replace,
         previous: Previous::None,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use crate::key::{MatchKey, RecipientKey, Secret};
+use crate::key::{MatchKey, RecipientKey, Secret, Token};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, MatchRow, REJECTS, REMOVED, REPORT,
@@ -95,7 +95,7 @@ pub fn contents(
     });
     vec![
         Check::of("the run's tables can be read", None),
-        Check::of("no barred person is in the matches", some(seen.barred, "barred rows")),
+        Check::of("no barred person is in the matches", some(seen.barred, "barred people")),
         Check::of(
             "every released list has the people that the floor asks",
             some(below_floor.count() as u64, "lists below the floor"),
@@ -128,22 +128,24 @@ fn disagreements(seen: &Seen, told: &Told) -> u64 {
 fn see(folder: &Path, secret: &Secret, barred: &[MatchKey]) -> Option<Seen> {
     let mut seen = Seen::default();
     let mut last: Option<(String, String, String)> = None;
-    let mut barred_tokens: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+    // The published tokens are held and the barred ones made one by one: there may be far more of
+    // the latter, and each recipient has its own.
+    let mut published: BTreeMap<String, HashSet<Token>> = BTreeMap::new();
     each_match(&folder.join(MATCHES), |row| {
-        if !barred_tokens.contains_key(row.recipient) {
-            let key = RecipientKey::new(secret, row.recipient);
-            let tokens = barred.iter().map(|&barred| key.token(barred).expose_hex()).collect();
-            barred_tokens.insert(row.recipient.to_owned(), tokens);
+        if let Some(token) = Token::from_hex(row.token) {
+            published.entry(row.recipient.to_owned()).or_default().insert(token);
         }
-        let is_barred =
-            barred_tokens.get(row.recipient).is_some_and(|tokens| tokens.contains(row.token));
-        seen.barred += u64::from(is_barred);
         let place = (row.token.to_owned(), row.recipient.to_owned(), row.list_id.to_owned());
         seen.disordered += u64::from(last.as_ref().is_some_and(|last| *last >= place));
         last = Some(place);
         seen.add(&row);
     })
     .ok()?;
+    for (recipient, tokens) in published {
+        let key = RecipientKey::new(secret, &recipient);
+        let found = barred.iter().filter(|&&barred| tokens.contains(&key.token(barred)));
+        seen.barred += found.count() as u64;
+    }
     Some(seen)
 }
 

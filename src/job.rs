@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::consent::Purpose;
-use crate::input::{Field, Location};
+use crate::input::{self, Field, InputError, Location, Role};
 use crate::key::{Form, Secret};
 use crate::normalise::Region;
 use crate::policy::Policy;
@@ -64,13 +64,41 @@ pub struct ListSource {
     pub several_numbers: SeveralNumbers,
 }
 
-/// The suppression list's files.
-#[derive(Clone, Debug)]
+/// The suppression list. Its patterns are looked up anew each time it is read, so that a file
+/// that arrives during the run is seen.
+#[derive(Clone, Debug, Default)]
 pub struct OptOutSource {
-    /// Its files. Standard input cannot be one: the list is read twice.
-    pub files: Files,
+    /// Paths and globs. Standard input cannot be one: the list is read twice.
+    pub patterns: Vec<String>,
+    /// What relative patterns start from.
+    pub base: PathBuf,
+    /// Column names for fields whose synonyms do not serve.
+    pub columns: BTreeMap<Field, String>,
     /// Region of rows that name none.
     pub country: Option<Region>,
+}
+
+impl OptOutSource {
+    /// The files as they are now. A plain path stays even where nothing is: what a missing file
+    /// means is the policy's to say.
+    ///
+    /// # Errors
+    ///
+    /// When a pattern cannot be read or names nothing.
+    pub fn locations(&self) -> Result<Vec<Location>, InputError> {
+        let mut locations = Vec::new();
+        for pattern in &self.patterns {
+            let path = self.base.join(pattern);
+            let is_plain = !pattern.contains(['*', '?', '[']) && pattern != "-";
+            if is_plain && !path.exists() {
+                locations.push(Location::Path(path));
+            } else {
+                let pattern = std::slice::from_ref(pattern);
+                locations.extend(input::expand(Role::OptOuts, pattern, &self.base)?);
+            }
+        }
+        Ok(locations)
+    }
 }
 
 /// What a list's rows hold.
@@ -153,7 +181,11 @@ impl Identifier {
     pub fn from_text(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-        let is_one = !text.is_empty()
+        // A digest in hex or Base64 would be an unkeyed hash of somebody in the open.
+        let is_digest = matches!(text.len(), 43 | 44)
+            || (text.len() >= 32 && text.iter().all(u8::is_ascii_hexdigit));
+        let is_one = !is_digest
+            && !text.is_empty()
             && text.len() <= MOST_IDENTIFIER_BYTES
             && text.iter().all(plain)
             && !text.split(u8::is_ascii_alphabetic).any(may_be_a_number);

@@ -145,6 +145,14 @@ impl fmt::Debug for MatchKey {
 pub struct Token([u8; KEY_LEN]);
 
 impl Token {
+    /// Reads what [`Token::expose_hex`] wrote.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut token = [0; KEY_LEN];
+        hex::decode_to_slice(text, &mut token).ok()?;
+        Some(Self(token))
+    }
+
     /// The 32 lower-case hex digits that are written, for `output` and `audit`.
     #[must_use]
     pub fn expose_hex(self) -> String {

@@ -312,6 +312,42 @@ fn a_run_without_standard_error_still_publishes() {
 }
 
 #[test]
+fn a_file_can_be_normalised_into_itself_and_is_private_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("numbers.csv");
+    fs::write(&path, "raw\n+12025550101\n").unwrap();
+    let path = path.to_str().unwrap();
+    let mut command = phonematch();
+    command.args(["normalise", path, "--phone-column", "raw", "--output", path]);
+    finish(&mut command).must_end_with(0);
+    let written = fs::read_to_string(path).unwrap();
+    let expected = "row,status,e164,type,reason\n1,valid,+12025550101,FIXED_LINE_OR_MOBILE,\n";
+    assert_eq!(written, expected);
+    assert_eq!(crate::support::mode(Path::new(path)), 0o600);
+}
+
+#[test]
+fn a_number_is_explained_to_whoever_typed_it() {
+    let mut command = phonematch();
+    command.args(["explain", "--country", "BR", "(31) 8688-3193"]);
+    let outcome = finish(&mut command).must_end_with(0);
+    for step in ["+553186883193", "BR", "+5531986883193"] {
+        assert!(outcome.stdout.contains(step), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn a_data_file_given_as_a_job_is_not_repeated() {
+    let scene = Scene::small();
+    let mut command = phonematch();
+    let accounts = scene.at("accounts.csv");
+    command.args(["match", "--job", accounts.to_str().unwrap()]);
+    let outcome = finish(&mut command).must_end_with(78);
+    assert!(outcome.stderr.contains("line 1"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("+1202"), "{}", outcome.stderr);
+}
+
+#[test]
 fn the_two_commands_of_the_readme_are_the_ones_that_work() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();

@@ -318,6 +318,51 @@ fn an_opt_out_that_arrives_during_the_run_is_not_lost() {
 }
 
 #[test]
+fn an_opt_out_file_that_arrives_during_the_run_is_not_lost() {
+    let scene = Scene::small();
+    fs::create_dir(scene.at("no")).unwrap();
+    fs::rename(scene.at("opt_outs.csv"), scene.at("no/a.csv")).unwrap();
+    let mut command = scene.command(&["--opt-outs", "no/*.csv", "--accounts", "-", "--quiet"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert!(wait_for(Duration::from_secs(20), || scene.at(".run.partial").exists()));
+    std::thread::sleep(Duration::from_millis(300));
+    scene.write("no/b.csv", "phone\n+1 202 555 0101\n");
+    let accounts = fs::read(scene.at("accounts.csv")).unwrap();
+    child.stdin.take().unwrap().write_all(&accounts).unwrap();
+    // The export came through a pipe, so the run cannot begin again by itself.
+    assert_eq!(child.wait().unwrap().code(), Some(74));
+    assert!(!scene.at("run").exists());
+}
+
+#[test]
+fn a_previous_run_that_was_changed_is_no_ground_to_go_on() {
+    let scene = Scene::small();
+    scene.publish(&["--out", "run-1"]);
+    let manifest = scene.read("run-1/manifest.json");
+    let rows = "\"opt_out_rows\": ";
+    assert!(manifest.contains(rows));
+    scene.edit("run-1/manifest.json", rows, "\"opt_out_rows\": 0");
+    let outcome = scene.run(&["--out", "run-2", "--quiet"]).must_end_with(65);
+    assert!(outcome.stderr.contains("run-1"), "{}", outcome.stderr);
+    scene.write("run-1/manifest.json", &manifest);
+    fs::remove_file(scene.at("run-1/report.json")).unwrap();
+    scene.run(&["--out", "run-2", "--quiet"]).must_end_with(65);
+    scene.publish(&["--out", "run-2", "--previous", "none"]);
+}
+
+#[test]
+fn what_is_no_run_is_neither_replaced_nor_taken_for_one() {
+    let scene = Scene::small();
+    fs::create_dir(scene.at("run")).unwrap();
+    scene.write("run/manifest.json", "somebody else's");
+    for what in ["skip", "replace", "error"] {
+        scene.run(&["--if-exists", what, "--quiet"]).must_end_with(73);
+    }
+    assert_eq!(scene.read("run/manifest.json"), "somebody else's");
+}
+
+#[test]
 fn a_stale_staging_folder_is_no_obstacle_and_not_published() {
     let scene = Scene::small();
     fs::create_dir(scene.at(".run.partial")).unwrap();

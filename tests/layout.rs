@@ -195,6 +195,21 @@ fn what_an_advertiser_gets_holds_no_row_level_fact() {
 }
 
 #[test]
+fn a_run_that_takes_its_own_place_names_the_tokens_that_are_gone() {
+    let scene = Scene::small();
+    scene.publish(&[]);
+    let before = tables::rows(&scene.at("run/matches.parquet"));
+    scene.append("opt_outs.csv", "+44 20 7946 0004,,2026-11-01\n");
+    for _ in 0..2 {
+        // The second time the person is gone from the replaced run as well, and still named.
+        scene.publish(&["--if-exists", "replace"]);
+        let removed = tables::rows(&scene.at("run/removed.parquet"));
+        assert_eq!(removed.len(), 1);
+        assert!(before.iter().any(|row| row["token"] == removed[0]["token"]));
+    }
+}
+
+#[test]
 fn the_next_run_names_the_tokens_that_are_gone() {
     let scene = Scene::small();
     scene.publish(&["--out", "run-1"]);

@@ -7,6 +7,7 @@
 //! | `properties.rs` | proptest | it holds for all inputs: normalising twice is once; threads and row order change nothing; ledgers balance; no cell below k; no barred number out |
 //! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it; `PHONEMATCH_WORLDS=n` tries n of them |
 //! | `conformance.rs` | the phone corpus | decisions equal the reference |
+//! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
 //! | `layout.rs` | Parquet | names, types, encodings, metadata, file modes |
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
@@ -34,6 +35,7 @@ mod support;
 mod cli;
 mod conformance;
 mod damage;
+mod differential;
 mod formats;
 mod golden;
 mod input;

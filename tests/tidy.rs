@@ -55,7 +55,9 @@ fn names_crate(line: &str, name: &str) -> bool {
 #[test]
 fn each_dependency_enters_by_one_door() {
     let mut through_the_window = Vec::new();
-    for (path, text) in sources("src") {
+    // The generator of the tables is a maintainer's program and no part of the product.
+    let product = |(path, _): &(String, String)| !path.starts_with("src/normalise/tables/generate");
+    for (path, text) in sources("src").into_iter().filter(product) {
         for (name, doors) in DOORS {
             if doors.iter().any(|door| path.starts_with(door)) {
                 continue;
@@ -172,7 +174,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
 ///
 /// Examples that the specification of this program names (`hostile.md`): no range for fiction
 /// exists in those plans, and most are the plan's example number or count upwards.
-const FICTIONAL: [&str; 18] = [
+const FICTIONAL: [&str; 19] = [
     "20255501",
     "207946",
     "17139200",
@@ -191,6 +193,7 @@ const FICTIONAL: [&str; 18] = [
     "236618300",
     "8613123456789",
     "493012345678", // Italy, China, Germany
+    "870301234567", // libphonenumber's example of an Inmarsat number
 ];
 
 /// Fillers that stand for nothing.

@@ -1,6 +1,6 @@
 //! What can be typed. Nothing here is checked beyond its form; `job_file` resolves it.
 
-use std::num::NonZeroUsize;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// Example: phonematch match --job nightly.toml
 #[derive(Debug, Parser)]
-#[command(name = "phonematch", version, propagate_version = true)]
+#[command(name = "phonematch", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -17,20 +17,34 @@ pub struct Arguments {
     pub common: Common,
 }
 
+/// Heading of the flags of every command.
+const EVERYWHERE: &str = "Flags of every command";
+
+/// What scripts tell apart.
+const EXIT_CODES: &str = "\
+Exit codes: 0 published, 2 usage, 65 a gate on the data failed, 66 an input is missing, empty or
+stale, 70 a bug, 73 the run folder is there, 74 I/O (retry), 75 another run holds the place (retry),
+77 the secret cannot be used, 78 job or policy wrong, 130 interrupted. Nothing is published but
+with 0.";
+
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// Print one line of JSON on standard output at the end.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
-    /// Worker threads [default: one for each core].
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    /// Worker threads, 1 to 512 [default: one for each core].
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub threads: Option<u16>,
     /// How log lines on standard error are written.
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub log_format: LogFormat,
     /// No progress and no table on standard error; errors remain.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
 }
 
@@ -50,6 +64,12 @@ pub enum Command {
     ///
     /// Example: phonematch normalise leads.csv --phone-column phone --default-country DE
     Normalise(NormaliseFlags),
+    /// Say step by step how one number is read, and what its opt-out would bar.
+    ///
+    /// The steps quote the number: they are for your terminal and go nowhere else.
+    ///
+    /// Example: phonematch explain --country DE '0171 234 5678'
+    Explain(ExplainFlags),
     /// Write made-up accounts, a list, opt-outs, a policy and a job, ready to run.
     ///
     /// Numbers are random draws from numbering patterns and meant to be nobody's.
@@ -102,7 +122,7 @@ pub struct MatchFlags {
     /// Run folder to publish.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// What to do when the run folder is there already.
+    /// What to do when the run folder is there already [default: error].
     #[arg(long, value_enum, value_name = "WHAT")]
     pub if_exists: Option<IfExistsFlag>,
     /// Advertiser of lists that name none.
@@ -111,10 +131,13 @@ pub struct MatchFlags {
     /// Region of list rows that name none, such as DE.
     #[arg(long, value_name = "CC")]
     pub default_country: Option<String>,
-    /// What list rows hold.
+    /// Region of opt-out rows that name none.
+    #[arg(long, value_name = "CC")]
+    pub opt_outs_country: Option<String>,
+    /// What list rows hold [default: by column, phone or phone_sha256].
     #[arg(long, value_enum, value_name = "WHAT")]
     pub phones: Option<PhonesFlag>,
-    /// The run before this one: a folder, auto or none.
+    /// The run before this one: a folder, none, or auto for the newest beside it [default: auto].
     #[arg(long, value_name = "DIR")]
     pub previous: Option<PathBuf>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
@@ -156,6 +179,25 @@ pub struct NormaliseFlags {
     /// Add our own rejects for damaged numbers to libphonenumber's decisions.
     #[arg(long)]
     pub damage_checks: bool,
+}
+
+#[derive(Args)]
+pub struct ExplainFlags {
+    /// The number as it is written; put quotes round it.
+    #[arg(allow_hyphen_values = true)]
+    pub number: String,
+    /// Country whose national spellings count, such as DE.
+    #[arg(long, value_name = "CC", conflicts_with = "export")]
+    pub country: Option<String>,
+    /// Read it as the export is read: international digits, with a plus or without.
+    #[arg(long)]
+    pub export: bool,
+}
+
+impl fmt::Debug for ExplainFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExplainFlags(redacted)")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -202,6 +244,12 @@ pub struct AuditFlags {
     /// Country of opt-out rows that name none.
     #[arg(long, value_name = "CC")]
     pub default_country: Option<String>,
+    /// Opt-out rows that no reader can read and that the audit may go on without.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_unreadable_rows: u64,
+    /// A column's name in the opt-out files: opt_outs.phone=msisdn.
+    #[arg(long, value_name = "ROLE.FIELD=NAME")]
+    pub column: Vec<String>,
     #[command(flatten)]
     pub secret: SecretFlags,
 }

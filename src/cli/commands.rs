@@ -1,27 +1,29 @@
 //! What each command does, in terms of the library.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{process, thread};
 
+use phonematch::consent::{self, Aliases, NumbersToBar, Purpose};
 use phonematch::input::{self, Limits, Role, Source};
-use phonematch::job::{Files, OptOutSource};
-use phonematch::normalise::{Checks, Hint, Region};
+use phonematch::job::OptOutSource;
+use phonematch::normalise::{self, Checks, Hint, Region};
 use phonematch::output::{MANIFEST, Manifest};
-use phonematch::pipeline::{self, NormaliseFile, Outcome, Watch};
+use phonematch::pipeline::{self, NormaliseFile, Normalised, Outcome, Watch};
 use phonematch::report::Report;
 use phonematch::synth::SynthError;
-use phonematch::{audit, consent::Purpose, synth};
+use phonematch::{audit, synth};
 use serde_json::json;
 
 use super::Done;
 use super::args::{
-    AuditFlags, Common, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags, SynthFlags,
+    AuditFlags, Common, ExplainFlags, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags,
+    SynthFlags,
 };
 use super::failure::{CONFIG, DATA, Failure, INTERRUPTED, IO, NO_INPUT, USAGE};
 use super::job_file;
@@ -31,7 +33,7 @@ use super::table;
 
 pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
     let job = job_file::resolve(flags)?;
-    let watch = watch(Some(&job.out))?;
+    let watch = watch()?;
     if !common.quiet {
         tracing::info!(job = job.name.as_str(), purpose = job.purpose.name(), "the run begins");
     }
@@ -95,23 +97,15 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
 /// How long a run that was told to stop may take to reach a place where it can.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run that waits for a pipe cannot look at it; so
-/// after a moment its staging folder is removed and the process ends.
+/// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run that waits for a pipe cannot look at it, so
+/// after a moment the process ends; what it staged stays hidden, and the next run clears it.
 #[allow(clippy::exit, reason = "nothing else wakes a thread that waits for standard input")]
-fn watch(out: Option<&Path>) -> Result<Watch, Failure> {
+fn watch() -> Result<Watch, Failure> {
     let watch = Watch::default();
     let cancel = Arc::clone(&watch.cancel);
-    let publishing = Arc::clone(&watch.publishing);
-    let staging = out.and_then(phonematch::output::staging_folder);
     ctrlc::set_handler(move || {
         cancel.store(true, Ordering::SeqCst);
         thread::sleep(GRACE);
-        if publishing.load(Ordering::SeqCst) {
-            return;
-        }
-        if let Some(staging) = &staging {
-            let _ = fs::remove_dir_all(staging);
-        }
         let _ = writeln!(io::stderr(), "phonematch: interrupted; nothing was published");
         process::exit(i32::from(INTERRUPTED));
     })
@@ -136,15 +130,16 @@ pub fn normalise(flags: &NormaliseFlags, common: &Common) -> Result<Done, Failur
         limits: Limits::STANDARD,
     };
     let file = NormaliseFile { source, default, checks };
-    let watch = watch(None)?;
+    let watch = watch()?;
     let counted = match &flags.output {
-        None => pipeline::normalise_file(&file, BufWriter::new(io::stdout()), &watch),
-        Some(path) => {
-            let out = create(path)?;
-            pipeline::normalise_file(&file, BufWriter::new(out), &watch)
+        None if common.json => {
+            let message = "--json says its line on standard output, where the table goes; \
+                           give --output";
+            return Err(Failure::new(USAGE, message));
         }
+        None => pipeline::normalise_file(&file, BufWriter::new(io::stdout()), &watch)?,
+        Some(path) => normalise_into(path, &file, &watch)?,
     };
-    let counted = counted?;
     if !common.quiet {
         tracing::info!(
             rows = counted.rows,
@@ -163,20 +158,47 @@ pub fn normalise(flags: &NormaliseFlags, common: &Common) -> Result<Done, Failur
     Ok(Done { lines: Vec::new(), json })
 }
 
-/// Creates an output file that only its owner reads, or empties one that is there.
-fn create(path: &Path) -> Result<File, Failure> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| Failure::new(IO, format!("cannot write {}: {error}", path.display())))
+/// Writes beside the file and gives it the name at the end: a failure leaves what was there, also
+/// where it is the very file that is read.
+fn normalise_into(path: &Path, file: &NormaliseFile, watch: &Watch) -> Result<Normalised, Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let failed =
+        |error: &io::Error| Failure::new(IO, format!("cannot write {}: {error}", path.display()));
+    let out = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+        .map_err(|error| failed(&error))?;
+    let counted = pipeline::normalise_file(file, BufWriter::new(&out), watch)?;
+    out.as_file().sync_all().map_err(|error| failed(&error))?;
+    out.persist(path).map_err(|error| failed(&error.error))?;
+    Ok(counted)
 }
 
 fn region(code: &str) -> Result<Region, Failure> {
     Region::from_code(code.as_bytes())
         .ok_or_else(|| Failure::new(CONFIG, "a country must be two letters, such as DE"))
+}
+
+pub fn explain(flags: &ExplainFlags) -> Result<Done, Failure> {
+    let hint = match &flags.country {
+        _ if flags.export => Hint::International,
+        None => Hint::None,
+        Some(code) => Hint::Region(region(code)?),
+    };
+    let explanation = normalise::explain(&flags.number, hint);
+    let mut lines = explanation.expose_steps().to_vec();
+    lines.push(match consent::numbers_to_bar(flags.number.as_bytes(), hint) {
+        read if read.numbers.is_empty() => {
+            "as an opt-out: no reader makes a number of it; the run would stop".to_owned()
+        }
+        NumbersToBar { numbers, .. } => {
+            let classes: Vec<_> = numbers.into_iter().map(Aliases::of).collect();
+            let all = classes.iter().flat_map(Aliases::expose_digits);
+            let all: BTreeSet<_> = all.map(|digits| format!("+{digits}")).collect();
+            let all: Vec<_> = all.into_iter().collect();
+            format!("as an opt-out it bars {}", all.join(", "))
+        }
+    });
+    let json = json!({ "steps": lines, "valid": explanation.result.is_ok() });
+    Ok(Done { lines, json })
 }
 
 pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
@@ -214,10 +236,15 @@ pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
         let purpose = Purpose::from_name(manifest.purpose.as_bytes())
             .ok_or_else(|| Failure::new(DATA, "the manifest names no purpose"))?;
         let country = flags.default_country.as_deref().map(region).transpose()?;
-        let locations = input::expand(Role::OptOuts, &flags.opt_outs, Path::new(""))?;
-        let files = Files { locations, ..Files::default() };
-        let source = OptOutSource { files, country };
-        let barred = pipeline::read_for_audit(&source, purpose, &secret, &watch(None)?)?;
+        let typed = job_file::typed_columns(&flags.column)?;
+        let source = OptOutSource {
+            patterns: flags.opt_outs.clone(),
+            base: PathBuf::new(),
+            columns: job_file::columns(Role::OptOuts, &BTreeMap::new(), &typed)?,
+            country,
+        };
+        let unreadable = flags.max_unreadable_rows;
+        let barred = pipeline::read_for_audit(&source, purpose, unreadable, &secret)?;
         checks.extend(audit::contents(&flags.run, &manifest.floors, &secret, &barred));
     }
     let mut lines: Vec<_> = checks.iter().map(line).collect();

@@ -75,7 +75,8 @@ impl From<OutputError> for Failure {
             OutputError::Locked { .. } => (LOCKED, String::new()),
             OutputError::Io { source, .. } => (IO, format!(" ({source})")),
             OutputError::Parquet { .. } => (IO, String::new()),
-            OutputError::NoName { .. } | OutputError::Previous { .. } => (CONFIG, String::new()),
+            OutputError::NoName { .. } => (CONFIG, String::new()),
+            OutputError::Previous { .. } => (DATA, String::new()),
         };
         Self::new(code, format!("{error}{cause}"))
     }

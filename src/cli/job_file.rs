@@ -15,7 +15,7 @@ use phonematch::policy::Policy;
 use serde::Deserialize;
 
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
-use super::failure::{CONFIG, Failure};
+use super::failure::{CONFIG, Failure, USAGE};
 use super::secret::{self, IfMissing, SecretInJob};
 
 /// The purposes that this version runs.
@@ -110,13 +110,15 @@ enum SeveralWord {
 /// Resolves a `match` command.
 pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
     let (file, base) = match &flags.job {
-        Some(path) => (read_toml::<JobFile>(path, "job")?, folder_of(path)),
+        Some(path) => (read_toml::<JobFile>(path, "job")?.value, folder_of(path)),
         None => (JobFile::default(), PathBuf::new()),
     };
     let purpose = match &flags.purpose {
         Some(name) => Purpose::from_name(name.as_bytes())
-            .ok_or_else(|| wrong(format!("there is no purpose {name:?}; try ads")))?,
-        None => file.purpose.ok_or_else(|| wrong("no purpose: give --purpose, or purpose"))?,
+            .ok_or_else(|| usage("--purpose takes ads or anti_spam"))?,
+        None => file
+            .purpose
+            .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
     };
     let (policy, policy_digest) = policy(flags, &file, &base, purpose)?;
     let out = flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)));
@@ -136,7 +138,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         accounts: accounts(flags, &file, &base, &columns)?,
         lists: lists(flags, &file, &base, &columns)?,
         opt_outs: opt_outs(flags, &file, &base, &columns)?,
-        out: out.ok_or_else(|| wrong("no run folder: give --out, or out in the job"))?,
+        out: out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?,
         if_exists: if_exists(flags, &file),
         previous: previous(flags, &file, &base),
     };
@@ -144,12 +146,27 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
     Ok(job)
 }
 
-/// Reads a TOML file; a mistake in it is shown with its line.
-fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<T, Failure> {
+/// Reads a TOML file. A mistake in it is told with its line, and its text is not repeated: a data
+/// file that is given as a job by mistake has numbers in its lines.
+fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<Toml<T>, Failure> {
+    let shown = path.display();
     let text = fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot read the {what} {}: {error}", path.display())))?;
-    toml::from_str(&text)
-        .map_err(|error| wrong(format!("the {what} {} is wrong:\n{error}", path.display())))
+        .map_err(|error| wrong(format!("cannot read the {what} {shown}: {error}")))?;
+    let value = toml::from_str(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+        let message = error.message().lines().next().unwrap_or_default();
+        let is_safe = message.bytes().filter(u8::is_ascii_digit).count() < 7;
+        let message = if is_safe { message } else { "it is not what belongs there" };
+        wrong(format!("the {what} {shown} is wrong in line {line}: {message}"))
+    })?;
+    Ok(Toml { value, digest: phonematch::output::digest(text.as_bytes()) })
+}
+
+/// A TOML file that was read: its content, and BLAKE3 of the bytes that it was read from.
+struct Toml<T> {
+    value: T,
+    digest: String,
 }
 
 fn policy(
@@ -159,8 +176,8 @@ fn policy(
     purpose: Purpose,
 ) -> Result<(Policy, String), Failure> {
     let path = flags.policy.clone().or_else(|| file.policy.as_ref().map(|path| base.join(path)));
-    let path = path.ok_or_else(|| wrong("no policy: give --policy, or policy in the job"))?;
-    let policy: Policy = read_toml(&path, "policy")?;
+    let path = path.ok_or_else(|| usage("no policy: give --policy, or policy in the job"))?;
+    let Toml { value: policy, digest } = read_toml::<Policy>(&path, "policy")?;
     let shown = path.display();
     if policy.purpose != purpose {
         return Err(wrong(format!(
@@ -183,9 +200,7 @@ fn policy(
             purpose.name()
         )));
     }
-    let bytes = fs::read(&path)
-        .map_err(|error| wrong(format!("cannot read the policy {shown}: {error}")))?;
-    Ok((policy, phonematch::output::digest(&bytes)))
+    Ok((policy, digest))
 }
 
 fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {
@@ -207,9 +222,9 @@ fn region(text: &str, setting: &str) -> Result<Region, Failure> {
         .ok_or_else(|| wrong(format!("{setting} must be two letters, such as DE")))
 }
 
-type Columns = BTreeMap<(Role, Field), String>;
+pub type Columns = BTreeMap<(Role, Field), String>;
 
-fn typed_columns(typed: &[String]) -> Result<Columns, Failure> {
+pub fn typed_columns(typed: &[String]) -> Result<Columns, Failure> {
     let one = |typed: &String| {
         let (place, name) = typed.split_once('=')?;
         let (role, field) = place.split_once('.')?;
@@ -241,7 +256,7 @@ fn field_names() -> String {
 }
 
 /// Columns of one role: those of the file, and over them the typed ones.
-fn columns(
+pub fn columns(
     role: Role,
     table: &BTreeMap<String, String>,
     typed: &Columns,
@@ -276,7 +291,7 @@ fn accounts(
 ) -> Result<Files, Failure> {
     let locations = locations(Role::Accounts, &flags.accounts, &file.accounts.files, base)?;
     if locations.is_empty() {
-        return Err(wrong("no export: give --accounts, or accounts.files in the job"));
+        return Err(usage("no export: give --accounts, or accounts.files in the job"));
     }
     Ok(Files { locations, columns: columns(Role::Accounts, &file.accounts.columns, typed)? })
 }
@@ -290,7 +305,7 @@ fn lists(
     let typed_list = ListTable::default();
     let tables = if flags.list.is_empty() { file.lists.as_slice() } else { &[typed_list] };
     if tables.is_empty() {
-        return Err(wrong("no list: give --list, or [[lists]] in the job"));
+        return Err(usage("no list: give --list, or [[lists]] in the job"));
     }
     let recipient = match flags.recipient.as_deref().or(file.recipient.as_deref()) {
         Some(text) => Some(identifier(text, "recipient")?),
@@ -348,20 +363,12 @@ fn opt_outs(
     let table = &file.opt_outs;
     let patterns = if flags.opt_outs.is_empty() { &table.files } else { &flags.opt_outs };
     let base = if flags.opt_outs.is_empty() { base } else { Path::new("") };
-    // A missing opt-out file is the policy's to judge, by name; so plain paths go on as they are.
-    let mut locations = Vec::new();
-    for pattern in patterns {
-        let path = base.join(pattern);
-        let is_plain = !pattern.contains(['*', '?', '[']) && pattern != "-";
-        if is_plain && !path.exists() {
-            locations.push(Location::Path(path));
-        } else {
-            locations.extend(input::expand(Role::OptOuts, std::slice::from_ref(pattern), base)?);
-        }
-    }
+    let country = flags.opt_outs_country.as_deref().or(table.country.as_deref());
     Ok(OptOutSource {
-        files: Files { locations, columns: columns(Role::OptOuts, &table.columns, typed)? },
-        country: table.country.as_deref().map(|it| region(it, "opt_outs.country")).transpose()?,
+        patterns: patterns.clone(),
+        base: base.to_owned(),
+        columns: columns(Role::OptOuts, &table.columns, typed)?,
+        country: country.map(|country| region(country, "the opt-outs' country")).transpose()?,
     })
 }
 
@@ -391,7 +398,7 @@ fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
 /// Standard input can be one input, and never the opt-outs, which are read twice.
 fn check_stdin(job: &Job) -> Result<(), Failure> {
     let is_stdin = |location: &&Location| **location == Location::Stdin;
-    if job.opt_outs.files.locations.iter().any(|location| is_stdin(&location)) {
+    if job.opt_outs.patterns.iter().any(|pattern| pattern == "-") {
         return Err(wrong("opt-outs are read twice and cannot come from standard input"));
     }
     let lists = job.lists.iter().flat_map(|list| &list.files.locations);
@@ -399,6 +406,10 @@ fn check_stdin(job: &Job) -> Result<(), Failure> {
         return Err(wrong("standard input can be named once only"));
     }
     Ok(())
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(USAGE, message)
 }
 
 fn wrong(message: impl Into<String>) -> Failure {

@@ -102,12 +102,13 @@ fn begin_logging(format: LogFormat) {
 
 fn run(arguments: Arguments) -> Result<Done, Failure> {
     let common = &arguments.common;
-    let threads = common.threads.map_or(0, std::num::NonZeroUsize::get);
+    let threads = common.threads.map_or(0, usize::from);
     let threads = Threads::new(threads)
         .map_err(|error| Failure::new(failure::IO, format!("cannot start threads: {error}")))?;
     threads.run(|| match &arguments.command {
         Command::Match(flags) => commands::run_match(flags, common),
         Command::Normalise(flags) => commands::normalise(flags, common),
+        Command::Explain(flags) => commands::explain(flags),
         Command::Synth(flags) => commands::synth(flags),
         Command::Audit(flags) => commands::audit(flags),
         Command::Keygen(flags) => commands::keygen(flags),

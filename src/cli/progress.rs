@@ -74,7 +74,8 @@ fn log(meter: &Meter, total: u64, begun: Instant) {
 
 fn input_bytes(job: &Job) -> u64 {
     let lists = job.lists.iter().flat_map(|list| &list.files.locations);
-    let all = job.accounts.locations.iter().chain(lists).chain(&job.opt_outs.files.locations);
+    let opt_outs = job.opt_outs.locations().unwrap_or_default();
+    let all = job.accounts.locations.iter().chain(lists).chain(&opt_outs);
     all.filter_map(|location| match location {
         Location::Path(path) => path.metadata().ok(),
         Location::Stdin => None,

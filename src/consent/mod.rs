@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::normalise::{E164, Reading};
 
 pub use aliases::Aliases;
-pub use suppression::{OptOutRow, SuppressionReader, Suppressions, Unreadable, numbers_to_bar};
+pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
 
 /// What a run uses people's numbers for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -18,20 +18,34 @@ pub struct Suppressions {
 /// What one opt-out row says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OptOutRow {
-    /// It bars somebody.
+    /// It bars somebody, unless nothing in it could be read.
     Bars {
         /// Calling code and national digits; more than one where the cell holds several numbers.
         numbers: Vec<u64>,
         /// The key of a number that came as its SHA-256.
         hashed: Option<MatchKey>,
+        /// Why a part of the row stays a number to nobody; what could be read is barred all the
+        /// same.
+        unread: Option<RejectReason>,
     },
     /// It is for another purpose.
     OtherPurpose,
 }
 
-/// An opt-out row that neither reader could read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unreadable(pub RejectReason);
+/// What a cell of somebody who says no may mean.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct NumbersToBar {
+    /// Calling code and national digits of every plausible reading.
+    pub numbers: Vec<u64>,
+    /// Why a part of the cell stays a number to nobody.
+    pub unread: Option<RejectReason>,
+}
+
+impl std::fmt::Debug for NumbersToBar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NumbersToBar(redacted)")
+    }
+}
 
 /// Reads opt-out rows for one purpose.
 #[derive(Clone, Debug)]
@@ -53,40 +67,35 @@ impl SuppressionReader {
 
     /// Reads a row's phone and digest cells, of which one may be empty: every number in the phone
     /// cell by [`numbers_to_bar`].
-    ///
-    /// # Errors
-    ///
-    /// [`Unreadable`] when a part of the row stays a number to nobody.
-    pub fn read(&self, phone: &[u8], digest: &[u8], hint: Hint) -> Result<OptOutRow, Unreadable> {
-        let hashed = if digest.trim_ascii().is_empty() {
-            None
+    #[must_use]
+    pub fn read(&self, phone: &[u8], digest: &[u8], hint: Hint) -> OptOutRow {
+        let has_digest = !digest.trim_ascii().is_empty();
+        let hashed = PhoneDigest::from_text(digest).map(|it| self.keyer.key_of_digest(it));
+        let read = if has_digest && phone.trim_ascii().is_empty() {
+            NumbersToBar::default()
         } else {
-            let read = PhoneDigest::from_text(digest).ok_or(RejectReason::NotAHash);
-            Some(self.keyer.key_of_digest(read.map_err(Unreadable)?))
+            numbers_to_bar(phone, hint)
         };
-        let numbers = if hashed.is_some() && phone.trim_ascii().is_empty() {
-            Vec::new()
-        } else {
-            numbers_to_bar(phone, hint)?
-        };
-        Ok(OptOutRow::Bars { numbers, hashed })
+        let no_digest = (has_digest && hashed.is_none()).then_some(RejectReason::NotAHash);
+        OptOutRow::Bars { numbers: read.numbers, hashed, unread: read.unread.or(no_digest) }
     }
 }
 
-/// Every number that the cell of somebody who says no may mean, as calling code and national
-/// digits: an opt-out's, or a denying account's that is no number to match by.
-///
-/// # Errors
-///
-/// [`Unreadable`] when a part of the cell stays a number to nobody.
-pub fn numbers_to_bar(cell: &[u8], hint: Hint) -> Result<Vec<u64>, Unreadable> {
-    let text = std::str::from_utf8(cell).map_err(|_| Unreadable(RejectReason::BadEncoding))?;
-    let mut numbers = Vec::new();
+/// Every number that the cell of somebody who says no may mean: an opt-out's, or a denying
+/// account's that is no number to match by.
+#[must_use]
+pub fn numbers_to_bar(cell: &[u8], hint: Hint) -> NumbersToBar {
+    let Ok(text) = std::str::from_utf8(cell) else {
+        return NumbersToBar { numbers: Vec::new(), unread: Some(RejectReason::BadEncoding) };
+    };
+    let mut read = NumbersToBar::default();
     for part in normalise::numbers_in_cell(text) {
-        let found = normalise::read_for_suppression(part, hint, is_reachable);
-        numbers.extend(found.map_err(Unreadable)?);
+        match normalise::read_for_suppression(part, hint, is_reachable) {
+            Ok(numbers) => read.numbers.extend(numbers),
+            Err(reason) => read.unread = read.unread.or(Some(reason)),
+        }
     }
-    Ok(numbers)
+    read
 }
 
 /// True when a member of the number's alias class is a valid number, so that barring the class
@@ -106,7 +115,7 @@ impl Suppressions {
     pub fn add(&mut self, row: &OptOutRow) -> bool {
         match row {
             OptOutRow::OtherPurpose => false,
-            OptOutRow::Bars { numbers, hashed } => {
+            OptOutRow::Bars { numbers, hashed, .. } => {
                 let mut added = hashed.is_some_and(|key| self.hashed.insert(key));
                 for digits in numbers {
                     added |= self.numbers.insert(*digits);

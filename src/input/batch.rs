@@ -1,8 +1,8 @@
 //! How are cells handed on?
 //!
 //! A [`Batch`] holds the wanted cells of consecutive rows, column by column, as raw bytes. A row
-//! that could not be split into cells keeps its place: it is marked malformed and all its cells
-//! are empty. What a cell holds is private, so neither type prints any of it.
+//! that is not the format's keeps its place: it is marked malformed, and its cells are what could
+//! be split of it, or empty. What a cell holds is private, so neither type prints any of it.
 
 use std::fmt;
 
@@ -143,14 +143,14 @@ impl Batch {
         self.slot_of[field.index()].map(|slot| &self.columns[slot])
     }
 
-    /// The field's cell in a row counted from 0 within the batch; empty when the column is absent,
-    /// the cell null or the row malformed.
+    /// The field's cell in a row counted from 0 within the batch; empty when the column is absent or
+    /// the cell null. Of a malformed row it is a guess: ask [`Batch::is_malformed`] first.
     #[must_use]
     pub fn cell(&self, field: Field, row: usize) -> &[u8] {
         self.column(field).map_or(&[], |column| column.cell(row))
     }
 
-    /// Whether the row could not be split into cells.
+    /// Whether the row is not the format's: its cells are then a guess.
     #[must_use]
     pub fn is_malformed(&self, row: usize) -> bool {
         !self.malformed.is_empty() && self.malformed.binary_search(&row).is_ok()
@@ -181,10 +181,15 @@ impl Batch {
     }
 
     pub(super) fn push_malformed(&mut self) {
-        self.malformed.push(self.rows);
         for column in &mut self.columns {
             column.close();
         }
+        self.end_malformed();
+    }
+
+    /// Ends a row that is malformed and whose cells, as far as they could be split, were pushed.
+    pub(super) fn end_malformed(&mut self) {
+        self.malformed.push(self.rows);
         self.end_row();
     }
 

@@ -166,15 +166,16 @@ impl Delimited {
             if hides_rows && self.at.role == Role::OptOuts {
                 return Err(InputError::QuoteDamage { at: self.at.clone(), row: self.rows });
             }
-            batch.push_malformed();
-            return Ok(());
         }
         let bytes = if quotes == Quotes::Absent { record } else { self.cells.unquoted.bytes() };
         for (slot, &position) in self.positions.iter().enumerate() {
-            let (start, end) = self.cells.spans[position];
+            let (start, end) = self.cells.spans.get(position).copied().unwrap_or_default();
             batch.slot(slot).push(&bytes[start..end]);
         }
-        batch.end_row();
+        match fits && !self.cells.damaged {
+            true => batch.end_row(),
+            false => batch.end_malformed(),
+        }
         Ok(())
     }
 }

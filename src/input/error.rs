@@ -166,13 +166,80 @@ impl HeaderNames {
     pub(super) fn of<N: AsRef<[u8]>>(names: impl IntoIterator<Item = N>) -> Self {
         let mut found = Self { shown: vec![], hidden: 0 };
         for name in names {
-            match plain(name.as_ref()) {
+            match plain(name.as_ref()).filter(|name| is_column_word(name)) {
                 Some(name) if found.shown.len() < NAMES_SHOWN => found.shown.push(name.to_owned()),
                 _ => found.hidden += 1,
             }
         }
         found
     }
+}
+
+/// Words that column names are made of. In a file without a header the "names" are somebody's data
+/// (`Anna Schmidt`), so a name is shown only when each of its words is one of these.
+const COLUMN_WORDS: [&str; 56] = [
+    "account",
+    "active",
+    "address",
+    "advertiser",
+    "age",
+    "at",
+    "audience",
+    "campaign",
+    "cell",
+    "city",
+    "code",
+    "consent",
+    "contact",
+    "country",
+    "created",
+    "crm",
+    "customer",
+    "date",
+    "device",
+    "digits",
+    "e164",
+    "email",
+    "first",
+    "hash",
+    "hashed",
+    "id",
+    "iso",
+    "last",
+    "list",
+    "mobile",
+    "mobiles",
+    "msisdn",
+    "name",
+    "national",
+    "number",
+    "numbers",
+    "opt",
+    "opted",
+    "os",
+    "out",
+    "phone",
+    "phones",
+    "purpose",
+    "raw",
+    "recipient",
+    "ref",
+    "region",
+    "registered",
+    "sha256",
+    "source",
+    "status",
+    "tel",
+    "telephone",
+    "type",
+    "user",
+    "whatsapp",
+];
+
+fn is_column_word(name: &str) -> bool {
+    name.to_ascii_lowercase()
+        .split(['_', ' ', '.', '-'])
+        .all(|word| COLUMN_WORDS.binary_search(&word).is_ok())
 }
 
 /// A column name as it may be printed: one that is a plain identifier and no number.

@@ -11,6 +11,8 @@
 
 mod attributes;
 
+use std::collections::{HashMap, HashSet};
+
 use hashbrown::HashTable;
 
 use crate::consent::Permitted;
@@ -90,6 +92,7 @@ pub struct ListIndex {
     /// Members by slot and list, to find duplicates.
     seen: HashTable<u32>,
     lists: Vec<ListName>,
+    list_numbers: HashMap<ListName, ListNo>,
     forms: Vec<Form>,
 }
 
@@ -133,17 +136,21 @@ pub enum Fate {
 impl ListIndex {
     /// Adds a list or finds it.
     pub fn list(&mut self, name: &ListName) -> ListNo {
-        let at = self.lists.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.lists.push(name.clone());
-            self.lists.len() - 1
-        });
-        ListNo(to_u32(at))
+        if let Some(&list) = self.list_numbers.get(name) {
+            return list;
+        }
+        let list = ListNo(to_u32(self.lists.len()));
+        self.lists.push(name.clone());
+        self.list_numbers.insert(name.clone(), list);
+        list
     }
 
     /// Says that lists hold keys of `form`.
     pub fn use_form(&mut self, form: Form) {
         if !self.forms.contains(&form) {
             self.forms.push(form);
+            // A person in both forms is known by the first, in whatever order lists came.
+            self.forms.sort_unstable();
         }
     }
 
@@ -299,6 +306,22 @@ impl ListIndex {
     #[must_use]
     pub fn is_matched(&self, slot: SlotNo) -> bool {
         self.slots[slot.0 as usize].matched
+    }
+
+    /// Members whose person the same list names a second time in the other form, as far as accounts
+    /// have told: the second of each two.
+    #[must_use]
+    pub fn twins_in_one_list(&self) -> HashSet<(ListNo, SlotNo)> {
+        if self.slots.iter().all(|slot| slot.twin.is_none()) {
+            return HashSet::new();
+        }
+        let places: HashSet<_> =
+            self.members.iter().map(|member| (member.list, member.slot)).collect();
+        let twins = self
+            .members
+            .iter()
+            .filter_map(|member| Some((member.list, self.slots[member.slot.0 as usize].twin?)));
+        twins.filter(|twin| places.contains(twin)).collect()
     }
 
     /// Every slot that is barred.

@@ -22,8 +22,8 @@ use std::path::PathBuf;
 pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY};
 pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, PreviousDigest, digest};
 pub use previous::{Lineage, PreviousRun};
-pub use readback::{MatchRow, NotMatches, each_match};
-pub use staging::{Published, Staging, staging_folder};
+pub use readback::{MatchRow, NotMatches, each_match, each_removed};
+pub use staging::{Published, Staging};
 pub use tables::{
     Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, to_json,
     write_json, write_text,
@@ -82,7 +82,10 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// The previous run cannot serve as one.
-    #[error("the previous run {} cannot be used: {why}", path.display())]
+    #[error(
+        "the previous run {} cannot be used: {why}; bring it back or move it away, or say \
+         --previous none to go on without comparing", path.display()
+    )]
     Previous {
         /// Its folder.
         path: PathBuf,

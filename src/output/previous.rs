@@ -1,33 +1,35 @@
 //! The run before this one: what it published, and how large its opt-out list was.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, ManifestFile};
-use super::readback::each_match;
-use super::{MANIFEST, MATCHES, OutputError, REPORT};
+use super::readback::{each_match, each_removed};
+use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT};
 use crate::job::Identifier;
 use crate::join::ListName;
-use crate::report::Report;
+use crate::key::Secret;
+use crate::report::{Report, is_sealed};
 
-/// A published run that this one follows.
+/// A published run that this one follows, its seals intact.
 #[derive(Clone, Debug)]
 pub struct PreviousRun {
     folder: PathBuf,
     manifest: Manifest,
     digest: String,
+    started_at: jiff::Timestamp,
 }
 
 /// Which runs can be the previous one of a job: the same job, purpose and secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lineage<'a> {
     /// The job's name.
     pub job: &'a str,
     /// Its purpose.
     pub purpose: &'a str,
-    /// Its secret, by public name.
-    pub key_id: &'a str,
+    /// Its secret.
+    pub secret: &'a Secret,
 }
 
 impl PreviousRun {
@@ -35,42 +37,73 @@ impl PreviousRun {
     ///
     /// # Errors
     ///
-    /// [`OutputError::Previous`] when there is no run, or one of another job, purpose or secret.
+    /// [`OutputError::Previous`] when there is no run, one of another job, purpose or secret, or
+    /// one that was changed since it was published.
     pub fn open(folder: &Path, lineage: &Lineage<'_>) -> Result<Self, OutputError> {
         let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
-        let path = folder.join(MANIFEST);
-        let manifest = Manifest::read(&path).ok_or_else(|| fail("it has no readable manifest"))?;
-        if manifest.purpose != lineage.purpose || manifest.job != lineage.job {
-            return Err(fail("it is another job's, or of another purpose"));
-        }
-        if manifest.key_id != lineage.key_id {
-            return Err(fail("it was made with another secret, so its tokens are others"));
-        }
-        let digest = ManifestFile::of(&path).map_err(|_| fail("its manifest cannot be read"))?;
-        Ok(Self { folder: folder.to_owned(), manifest, digest: digest.blake3 })
+        Self::open_if_kin(folder, lineage)?.ok_or_else(|| {
+            fail("it is another job's, of another purpose or made with another secret")
+        })
     }
 
-    /// The newest run of the lineage beside `target`, by the time in its report; `target` itself
-    /// only when `with_target` says so.
-    #[must_use]
-    pub fn newest_beside(target: &Path, lineage: &Lineage<'_>, with_target: bool) -> Option<Self> {
+    /// Opens the run in `folder`; none when it is of another lineage.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::Previous`] when it cannot be told, or the run was changed: a damaged run that
+    /// was passed over would take the checks against it along.
+    pub fn open_if_kin(folder: &Path, lineage: &Lineage<'_>) -> Result<Option<Self>, OutputError> {
+        let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
+        let path = folder.join(MANIFEST);
+        let manifest = Manifest::read(&path).ok_or_else(|| fail("its manifest is damaged"))?;
+        let is_kin = manifest.purpose == lineage.purpose
+            && manifest.job == lineage.job
+            && manifest.key_id == lineage.secret.key_id();
+        if !is_kin {
+            return Ok(None);
+        }
+        let sealed = |name| {
+            let text = fs::read_to_string(folder.join(name)).ok()?;
+            is_sealed(&text, lineage.secret).then_some(text)
+        };
+        sealed(MANIFEST).ok_or_else(|| fail("its manifest was changed"))?;
+        let report = sealed(REPORT).ok_or_else(|| fail("its report is missing or was changed"))?;
+        let report: Option<Report> = serde_json::from_str(&report).ok();
+        let started_at = report.and_then(|report| report.started_at.parse().ok());
+        let digest = ManifestFile::of(&path).map_err(|_| fail("its manifest cannot be read"))?;
+        Ok(Some(Self {
+            folder: folder.to_owned(),
+            manifest,
+            digest: digest.blake3,
+            started_at: started_at.ok_or_else(|| fail("its report tells no time"))?,
+        }))
+    }
+
+    /// The newest run of the lineage beside `target`, by the time in its report.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::Previous`] when a run beside it is damaged, so that it cannot be told.
+    pub fn newest_beside(
+        target: &Path,
+        lineage: &Lineage<'_>,
+    ) -> Result<Option<Self>, OutputError> {
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let entries = fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
-        let mut newest: Option<(String, Self)> = None;
+        let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return Ok(None) };
+        let mut newest: Option<Self> = None;
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            let is_target = path.file_name() == target.file_name();
             let is_hidden =
                 path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if is_hidden || (is_target && !with_target) {
+            let is_target = path.file_name() == target.file_name();
+            if is_hidden || is_target || !path.join(MANIFEST).exists() {
                 continue;
             }
-            let Ok(run) = Self::open(&path, lineage) else { continue };
-            let Some(report) = read_report(&path) else { continue };
-            if newest.as_ref().is_none_or(|(at, _)| *at < report.started_at) {
-                newest = Some((report.started_at, run));
+            let Some(run) = Self::open_if_kin(&path, lineage)? else { continue };
+            if newest.as_ref().is_none_or(|newest| newest.started_at < run.started_at) {
+                newest = Some(run);
             }
         }
-        newest.map(|(_, run)| run)
+        Ok(newest)
     }
 
     /// BLAKE3 of its manifest.
@@ -85,41 +118,70 @@ impl PreviousRun {
         self.manifest.counts.opt_out_rows
     }
 
-    /// Its (list, token) pairs that are not among `current`, which are its own kind of pairs, in
-    /// the order of its file.
+    /// Adds its matches that are not among `current` to `removed`.
     ///
     /// # Errors
     ///
-    /// [`OutputError::Previous`] when its matches cannot be read.
+    /// [`OutputError::Previous`] when its matches cannot be read or were changed.
     pub fn removed(
         &self,
         current: &HashSet<(&ListName, String)>,
-    ) -> Result<Vec<(ListName, String)>, OutputError> {
-        let fail = |why| OutputError::Previous { path: self.folder.clone(), why };
-        let path = self.folder.join(MATCHES);
-        let unchanged = ManifestFile::of(&path)
-            .is_ok_and(|file| self.manifest.files.get(MATCHES) == Some(&file));
-        if !unchanged {
-            return Err(fail("its matches are not those that its manifest names"));
-        }
-        let mut removed = Vec::new();
-        let visited = each_match(&path, |row| {
-            let recipient = Identifier::from_text(row.recipient.as_bytes());
-            let list_id = Identifier::from_text(row.list_id.as_bytes());
-            if let (Some(recipient), Some(list_id)) = (recipient, list_id) {
-                let list = ListName { recipient, list_id };
-                let pair = (&list, row.token.to_owned());
-                if !current.contains(&pair) {
-                    let token = pair.1;
-                    removed.push((list, token));
-                }
-            }
+        removed: &mut BTreeSet<(String, ListName)>,
+    ) -> Result<(), OutputError> {
+        let path = self.unchanged(MATCHES)?;
+        let read = each_match(&path, |row| {
+            add(row.recipient, row.list_id, row.token, current, removed);
         });
-        visited.map_err(|_| fail("its matches cannot be read"))?;
-        Ok(removed)
+        read.map_err(|_| self.fail("its matches cannot be read"))
+    }
+
+    /// Adds what it took back itself and is still not among `current` to `removed`.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::Previous`] when its list of removals cannot be read or was changed.
+    pub fn removed_earlier(
+        &self,
+        current: &HashSet<(&ListName, String)>,
+        removed: &mut BTreeSet<(String, ListName)>,
+    ) -> Result<(), OutputError> {
+        let path = self.unchanged(REMOVED)?;
+        let read = each_removed(&path, |recipient, list_id, token| {
+            add(recipient, list_id, token, current, removed);
+        });
+        read.map_err(|_| self.fail("its removals cannot be read"))
+    }
+
+    /// The path of a file of the run that is as the manifest names it.
+    fn unchanged(&self, name: &str) -> Result<PathBuf, OutputError> {
+        let path = self.folder.join(name);
+        let found = ManifestFile::of(&path).ok();
+        match found.is_some() && found.as_ref() == self.manifest.files.get(name) {
+            true => Ok(path),
+            false => Err(self.fail("one of its files is missing or was changed")),
+        }
+    }
+
+    fn fail(&self, why: &'static str) -> OutputError {
+        OutputError::Previous { path: self.folder.clone(), why }
     }
 }
 
-fn read_report(folder: &Path) -> Option<Report> {
-    serde_json::from_slice(&fs::read(folder.join(REPORT)).ok()?).ok()
+fn add(
+    recipient: &str,
+    list_id: &str,
+    token: &str,
+    current: &HashSet<(&ListName, String)>,
+    removed: &mut BTreeSet<(String, ListName)>,
+) {
+    let recipient = Identifier::from_text(recipient.as_bytes());
+    let list_id = Identifier::from_text(list_id.as_bytes());
+    if let (Some(recipient), Some(list_id)) = (recipient, list_id) {
+        let list = ListName { recipient, list_id };
+        let pair = (&list, token.to_owned());
+        if !current.contains(&pair) {
+            let token = pair.1;
+            removed.insert((token, list));
+        }
+    }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A row of `matches.parquet`, borrowed.
@@ -43,10 +42,33 @@ pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<()
     if builder.schema().fields() != super::layout::matches_schema().fields() {
         return Err(NotMatches);
     }
-    let mask = ProjectionMask::all();
-    let reader = builder.with_projection(mask).build().map_err(|_| NotMatches)?;
+    let reader = builder.build().map_err(|_| NotMatches)?;
     for batch in reader {
         visit_batch(&batch.map_err(|_| NotMatches)?, &mut visit);
+    }
+    Ok(())
+}
+
+/// Hands every row of a `removed.parquet` to `visit`: recipient, list and token.
+///
+/// # Errors
+///
+/// [`NotMatches`] when the file cannot be read or has other columns.
+pub fn each_removed(
+    path: &Path,
+    mut visit: impl FnMut(&str, &str, &str),
+) -> Result<(), NotMatches> {
+    let file = File::open(path).map_err(|_| NotMatches)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
+    if builder.schema().fields() != super::layout::removed_schema().fields() {
+        return Err(NotMatches);
+    }
+    for batch in builder.build().map_err(|_| NotMatches)? {
+        let batch = batch.map_err(|_| NotMatches)?;
+        let text = |at: usize| batch.column(at).as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            visit(text(0).value(row), text(1).value(row), text(2).value(row));
+        }
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ impl Staging {
             source,
         };
         fs::create_dir_all(&parent).map_err(|source| make(&parent, source))?;
-        let folder = staging_folder(target).unwrap_or_else(|| parent.join(name));
+        let folder = parent.join(format!(".{name}.partial"));
         for _ in 0..LOCK_ATTEMPTS {
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -138,9 +138,9 @@ impl Staging {
         self.published = true;
         sync_folder(&parent).map_err(|error| failed("make durable", &parent, error))?;
         if flags == RenameFlags::EXCHANGE {
-            // The old run now has the staging name. It is no longer the run; losing it is no loss.
-            fs::remove_dir_all(&self.folder)
-                .map_err(|error| failed("remove the old run", &self.folder, error))?;
+            // The old run now has the staging name. It is no longer the run, and what of it cannot
+            // be removed the next run clears.
+            let _ = fs::remove_dir_all(&self.folder);
             return Ok(Published::Replaced);
         }
         Ok(Published::New)
@@ -156,13 +156,6 @@ impl Drop for Staging {
     }
 }
 
-/// Where a run into `target` is staged, for a caller that must end the process in the middle of it.
-#[must_use]
-pub fn staging_folder(target: &Path) -> Option<PathBuf> {
-    let (parent, name) = split(target).ok()?;
-    Some(parent.join(format!(".{name}.partial")))
-}
-
 /// Refuses a target that is there and may not be replaced, or that no run of ours wrote.
 fn check_target(target: &Path, if_exists: IfExists) -> Result<(), OutputError> {
     if fs::symlink_metadata(target).is_err() {
@@ -170,9 +163,16 @@ fn check_target(target: &Path, if_exists: IfExists) -> Result<(), OutputError> {
     }
     match if_exists {
         IfExists::Error | IfExists::Skip => Err(OutputError::Exists { path: target.to_owned() }),
-        IfExists::Replace if target.join(MANIFEST).is_file() => Ok(()),
+        IfExists::Replace if is_run(target) => Ok(()),
         IfExists::Replace => Err(OutputError::NotARun { path: target.to_owned() }),
     }
+}
+
+/// Whether a folder holds a manifest of any format of ours.
+fn is_run(folder: &Path) -> bool {
+    let manifest = fs::read(folder.join(MANIFEST)).unwrap_or_default();
+    let manifest: Option<serde_json::Value> = serde_json::from_slice(&manifest).ok();
+    manifest.is_some_and(|manifest| manifest.get("format").is_some())
 }
 
 fn split(target: &Path) -> Result<(PathBuf, String), OutputError> {
@@ -227,18 +227,18 @@ mod tests {
     fn a_run_takes_another_runs_place_and_nothing_elses() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("run");
-        let publish = |content: &str, if_exists| {
+        let publish = |content: u32, if_exists| {
             let staging = Staging::begin(&target, if_exists)?;
-            fs::write(staging.file(MANIFEST), content).unwrap();
+            fs::write(staging.file(MANIFEST), format!("{{\"format\":{content}}}")).unwrap();
             staging.publish(if_exists)
         };
-        assert_eq!(publish("1", IfExists::Replace).unwrap(), Published::New);
-        assert!(matches!(publish("2", IfExists::Error), Err(OutputError::Exists { .. })));
-        assert_eq!(publish("2", IfExists::Replace).unwrap(), Published::Replaced);
-        assert_eq!(fs::read_to_string(target.join(MANIFEST)).unwrap(), "2");
+        assert_eq!(publish(1, IfExists::Replace).unwrap(), Published::New);
+        assert!(matches!(publish(2, IfExists::Error), Err(OutputError::Exists { .. })));
+        assert_eq!(publish(2, IfExists::Replace).unwrap(), Published::Replaced);
+        assert_eq!(fs::read_to_string(target.join(MANIFEST)).unwrap(), "{\"format\":2}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         fs::remove_file(target.join(MANIFEST)).unwrap();
-        assert!(matches!(publish("3", IfExists::Replace), Err(OutputError::NotARun { .. })));
+        assert!(matches!(publish(3, IfExists::Replace), Err(OutputError::NotARun { .. })));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tables of a run, written.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -205,18 +206,23 @@ pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), Output
     write_json(path, &Summary { format: 1, purpose, lists: lists.collect() })
 }
 
-/// Writes `removed.parquet` from (list, token) pairs in their order.
+/// Writes `removed.parquet`, sorted by token and list.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn removed(path: &Path, purpose: &str, rows: &[(ListName, String)]) -> Result<(), OutputError> {
+pub fn removed(
+    path: &Path,
+    purpose: &str,
+    rows: &BTreeSet<(String, ListName)>,
+) -> Result<(), OutputError> {
     let mut table = Table::create(path, layout::removed_schema(), purpose)?;
+    let rows: Vec<_> = rows.iter().collect();
     for rows in rows.chunks(CHUNK_ROWS) {
         table.write(vec![
-            texts(rows.iter().map(|(list, _)| list.recipient.as_str())),
-            texts(rows.iter().map(|(list, _)| list.list_id.as_str())),
-            texts(rows.iter().map(|(_, token)| token.as_str())),
+            texts(rows.iter().map(|(_, list)| list.recipient.as_str())),
+            texts(rows.iter().map(|(_, list)| list.list_id.as_str())),
+            texts(rows.iter().map(|(token, _)| token.as_str())),
         ])?;
     }
     table.finish()

@@ -7,7 +7,7 @@ use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
 use crate::join::{Attributes, Hit, InputNo, ListIndex, Recorded, SlotNo};
 use crate::key::{Keyer, MatchKey};
-use crate::normalise::{self, Checks, Hint, Reading, RejectReason};
+use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
 use crate::report::{Ledger, Stage, Timings};
 
@@ -56,15 +56,25 @@ pub(super) struct ProbedRows {
     rows: Vec<AccountRow>,
     /// Slots of people who said no in this batch, aliases with them.
     barred: Vec<SlotNo>,
+    slow_path: u64,
     timings: Timings,
 }
 
 /// A row between `normalise` and `consent`.
 type Read = Result<Reading, RejectReason>;
 
+/// A batch between `normalise` and `consent`.
+struct ReadRows {
+    rows: Vec<Read>,
+    /// How many of them the slow path decided.
+    slow_path: u64,
+}
+
 /// A row between `consent` and `key`.
 enum Decided {
     Rejected(RejectReason),
+    /// The row is malformed, and these numbers may be in it.
+    RejectedAndBarred(RejectReason, Vec<u64>),
     /// Why, and the numbers whose list slots are still to be barred, as calling code and national
     /// digits.
     Barred(BarReason, Vec<u64>),
@@ -72,14 +82,19 @@ enum Decided {
 }
 
 impl Probing<'_, '_> {
-    fn read(batch: &Batch) -> Vec<Read> {
+    fn read(batch: &Batch) -> ReadRows {
+        let mut slow_path = 0;
         let row = |row: usize| {
             if batch.is_malformed(row) {
                 return Err(RejectReason::MalformedRow);
             }
-            normalise::read(batch.cell(Field::Phone, row), Hint::International, Checks::Damage)
+            let cell = batch.cell(Field::Phone, row);
+            let outcome = normalise::read_by(cell, Hint::International, Checks::Damage);
+            slow_path += u64::from(outcome.path == Path::Slow);
+            outcome.result
         };
-        (0..batch.len()).map(row).collect()
+        let rows = (0..batch.len()).map(row).collect();
+        ReadRows { rows, slow_path }
     }
 
     fn decide(&self, batch: &Batch, read: Vec<Read>) -> Vec<Decided> {
@@ -113,21 +128,27 @@ impl Probing<'_, '_> {
         consent: Consent,
         reason: RejectReason,
     ) -> Decided {
-        let objection = consent::objection(consent, self.blank);
-        let objection = objection.filter(|_| !batch.is_malformed(row));
-        let numbers = objection.and_then(|objection| {
-            let cell = batch.cell(Field::Phone, row);
-            let numbers = consent::numbers_to_bar(cell, Hint::International).ok()?;
-            Some(Decided::Barred(objection, numbers))
-        });
-        numbers.unwrap_or(Decided::Rejected(reason))
+        // What a row that is cut or has a cell too many says is not known; it may have said no.
+        let consent = if batch.is_malformed(row) { Consent::Unreadable } else { consent };
+        let Some(objection) = consent::objection(consent, self.blank) else {
+            return Decided::Rejected(reason);
+        };
+        let cell = batch.cell(Field::Phone, row);
+        let numbers = consent::numbers_to_bar(cell, Hint::International).numbers;
+        if batch.is_malformed(row) {
+            return Decided::RejectedAndBarred(reason, numbers);
+        }
+        match numbers.is_empty() {
+            true => Decided::Rejected(reason),
+            false => Decided::Barred(objection, numbers),
+        }
     }
 
     /// Keys of every permitted row, one for each form in use, rows end to end.
     fn keys(&self, decided: &[Decided]) -> Vec<MatchKey> {
         let numbers = decided.iter().filter_map(|decided| match decided {
             Decided::Permitted(permitted) => Some(permitted.number()),
-            Decided::Rejected(_) | Decided::Barred(..) => None,
+            Decided::Rejected(_) | Decided::RejectedAndBarred(..) | Decided::Barred(..) => None,
         });
         let key = |number| self.index.forms().iter().map(move |&form| self.keyer.key(number, form));
         numbers.flat_map(key).collect()
@@ -139,6 +160,10 @@ impl Probing<'_, '_> {
         let mut barred = Vec::new();
         let row = |(row, decided): (usize, Decided)| match decided {
             Decided::Rejected(reason) => AccountRow::Rejected(reason),
+            Decided::RejectedAndBarred(reason, numbers) => {
+                barred.extend(numbers.into_iter().flat_map(|digits| self.alias_slots(digits)));
+                AccountRow::Rejected(reason)
+            }
             Decided::Barred(reason, numbers) => {
                 barred.extend(numbers.into_iter().flat_map(|digits| self.alias_slots(digits)));
                 AccountRow::Barred(reason)
@@ -162,7 +187,7 @@ impl Probing<'_, '_> {
             }
         };
         let rows = decided.into_iter().enumerate().map(row).collect();
-        ProbedRows { rows, barred, timings: Timings::default() }
+        ProbedRows { rows, barred, slow_path: 0, timings: Timings::default() }
     }
 
     fn alias_slots(&self, digits: u64) -> Vec<SlotNo> {
@@ -178,15 +203,18 @@ impl Work for Probing<'_, '_> {
     fn work(&self, batch: &Batch) -> ProbedRows {
         let mut timings = Timings::default();
         let read = timings.time(Stage::Normalise, || Self::read(batch));
-        let decided = timings.time(Stage::Consent, || self.decide(batch, read));
+        let slow_path = read.slow_path;
+        let decided = timings.time(Stage::Consent, || self.decide(batch, read.rows));
         let keys = timings.time(Stage::Key, || self.keys(&decided));
         let mut done = timings.time(Stage::Join, || self.probe(batch, decided, &keys));
+        done.slow_path = slow_path;
         done.timings = timings;
         done
     }
 
     fn apply(&mut self, batch: &Batch, done: ProbedRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
+        self.ledger.slow_path += done.slow_path;
         done.barred.iter().for_each(|&slot| self.index.bar(slot));
         for (row, number) in done.rows.into_iter().zip(batch.first_row()..) {
             self.ledger.rows_read += 1;

@@ -1,13 +1,13 @@
 //! From the join to the audited folder: floors, tokens, tables, counts, manifest.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
 use super::lists::Lists;
-use super::{Begun, Finished, ReadInput, RunError, waves};
+use super::{Begun, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
-use crate::consent::BarReason;
+use crate::consent::{BarReason, Purpose};
 use crate::join::{Fate, ListIndex, ListName, ListNo, SlotNo};
 use crate::key::RecipientKey;
 use crate::normalise::METADATA_VERSION;
@@ -54,7 +54,7 @@ pub(super) fn finish(
     rejects: RejectsTable<'_>,
     mut timings: Timings,
     restarts: u32,
-) -> Result<Finished, RunError> {
+) -> Result<Report, RunError> {
     let policy = &begun.job.policy;
     let index = &joined.lists.index;
     let release =
@@ -89,7 +89,7 @@ pub(super) fn finish(
     let report = write_report(begun, &joined, &release, &named, &timings, restarts)?;
     write_manifest(begun, &joined, counts)?;
     demand(audit::integrity(begun.staging.folder(), &begun.job.secret))?;
-    Ok(Finished { report, opt_out_inputs: joined.opt_outs })
+    Ok(report)
 }
 
 fn demand(checks: Vec<Check>) -> Result<(), RunError> {
@@ -142,16 +142,19 @@ fn write_tables(
         .collect();
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), purpose, &adverts)?;
-    let removed = match &begun.previous {
-        None => Vec::new(),
-        Some(previous) => {
-            let current: HashSet<_> = matches
-                .iter()
-                .map(|row| (&named.names[row.list() as usize], row.token().expose_hex()))
-                .collect();
-            previous.removed(&current)?
-        }
-    };
+    let current: HashSet<_> = matches
+        .iter()
+        .map(|row| (&named.names[row.list() as usize], row.token().expose_hex()))
+        .collect();
+    let mut removed = BTreeSet::new();
+    let before = [&begun.previous.chained, &begun.previous.replaced];
+    for previous in before.into_iter().flatten() {
+        previous.removed(&current, &mut removed)?;
+    }
+    if let Some(replaced) = &begun.previous.replaced {
+        // What the replaced run took back stays taken back.
+        replaced.removed_earlier(&current, &mut removed)?;
+    }
     output::removed(&file(REMOVED), purpose, &removed)?;
     Ok(removed.len() as u64)
 }
@@ -262,27 +265,33 @@ fn write_report(
         accounts_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         peak_memory_bytes: report::peak_memory_bytes(),
         restarts,
-        alarms: alarms(joined, named),
+        alarms: alarms(begun, joined, named),
         seal: SEAL_PLACE.to_owned(),
     };
     report.seal = write_sealed(begun, REPORT, &report)?;
     Ok(report)
 }
 
-fn alarms(joined: &Joined, named: &NamedLists) -> Vec<String> {
+fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String> {
+    let floors = &begun.job.policy.floors;
+    let lowest = floors.list_numbers.min(floors.matched_people).min(floors.attribute_cell);
+    let is_low = begun.job.purpose == Purpose::Ads && lowest < LOW_FLOOR;
+    let low = is_low.then(|| format!("a floor of the policy is {lowest}: few hide in a few"));
     let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
     let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
     rows.sort_unstable();
     rows.dedup();
-    rows.into_iter()
-        .map(|row| {
-            format!(
-                "one number makes up over 0.1 % of the rows of list {row} in {AUDIENCES}: \
+    let crowded = rows.into_iter().map(|row| {
+        format!(
+            "one number makes up over 0.1 % of the rows of list {row} in {AUDIENCES}: \
                  a filler, or a switchboard"
-            )
-        })
-        .collect()
+        )
+    });
+    low.into_iter().chain(crowded).collect()
 }
+
+/// Floors below this protect nobody to speak of.
+const LOW_FLOOR: u64 = 10;
 
 fn write_manifest(
     begun: &Begun<'_>,
@@ -313,6 +322,7 @@ fn write_manifest(
         counts,
         previous: begun
             .previous
+            .chained
             .as_ref()
             .map(|run| PreviousDigest { blake3: run.digest().to_owned() }),
         seal: SEAL_PLACE.to_owned(),

@@ -9,7 +9,7 @@ use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
 use crate::join::{Added, InputNo, ListIndex, ListName, ListNo};
 use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
-use crate::normalise::{self, Checks, Hint, RejectReason};
+use crate::normalise::{self, Checks, Hint, Path, RejectReason};
 use crate::output::Rejected;
 use crate::policy::Policy;
 use crate::report::{Ledger, Stage, Timings};
@@ -82,7 +82,8 @@ pub(super) fn read(
             let mut reader = input::open(&opened, Arc::clone(&watch.meter))?;
             let has_numbers = reader.columns().has(Field::Phone);
             let column = phone_column(source.phones, has_numbers, &reader);
-            declare_forms(source.phones, column, &mut lists.index);
+            let has_both = has_numbers && reader.columns().has(Field::PhoneSha256);
+            declare_forms(source.phones, column, has_both, &mut lists.index);
             let mut indexing = Indexing {
                 source,
                 location,
@@ -114,9 +115,14 @@ pub(super) fn read(
 
 fn source_of(source: &ListSource, location: &Location) -> Source {
     let columns = &source.files.columns;
+    let phone = match source.phones {
+        Phones::Raw => Need::Required,
+        Phones::ByColumn | Phones::Hashed(_) | Phones::Probe => Need::OneOf,
+    };
+    let digest = if phone == Need::Required { Need::Optional } else { Need::OneOf };
     let wants = vec![
-        want(columns, Field::Phone, Need::OneOf),
-        want(columns, Field::PhoneSha256, Need::OneOf),
+        want(columns, Field::Phone, phone),
+        want(columns, Field::PhoneSha256, digest),
         want(columns, Field::Country, Need::Optional),
         want(columns, Field::ListId, Need::Optional),
         want(columns, Field::AdvertiserId, Need::Optional),
@@ -137,12 +143,14 @@ fn phone_column(phones: Phones, has_numbers: bool, reader: &input::BatchReader) 
     }
 }
 
-fn declare_forms(phones: Phones, column: PhoneColumn, index: &mut ListIndex) {
+fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, index: &mut ListIndex) {
     match (column, phones) {
-        (PhoneColumn::Numbers, _) => index.use_form(Form::E164),
+        (PhoneColumn::Numbers, _) if !has_both => index.use_form(Form::E164),
         (PhoneColumn::Digests(_), Phones::Hashed(form)) => index.use_form(form),
-        // Nobody said which form it is, so accounts are looked up in both.
-        (PhoneColumn::Digests(_), _) => Form::ALL.into_iter().for_each(|form| index.use_form(form)),
+        // Nobody said which form the digests have, so accounts are looked up in both.
+        (PhoneColumn::Numbers | PhoneColumn::Digests(_), _) => {
+            Form::ALL.into_iter().for_each(|form| index.use_form(form))
+        }
     }
 }
 
@@ -162,31 +170,38 @@ struct ReadRows {
 }
 
 impl Indexing<'_, '_> {
-    fn read_row(&self, batch: &Batch, row: usize) -> ListRow {
+    fn read_row(&self, batch: &Batch, row: usize, slow_path: &mut u64) -> ListRow {
         if batch.is_malformed(row) {
             return ListRow::Rejected(RejectReason::MalformedRow);
         }
         match self.column {
-            PhoneColumn::Digests(field) => {
-                let cell = batch.cell(field, row);
-                if cell.trim_ascii().is_empty() {
-                    return ListRow::Rejected(RejectReason::Empty);
-                }
-                PhoneDigest::from_text(cell)
-                    .map_or(ListRow::Rejected(RejectReason::NotAHash), |digest| {
-                        ListRow::One(self.keyer.key_of_digest(digest))
-                    })
-            }
+            PhoneColumn::Digests(field) => self.read_digest(batch.cell(field, row)),
             PhoneColumn::Numbers => {
+                let cell = batch.cell(Field::Phone, row);
+                let digest = batch.cell(Field::PhoneSha256, row);
+                if cell.trim_ascii().is_empty() && !digest.trim_ascii().is_empty() {
+                    return self.read_digest(digest);
+                }
                 let hint = hint_of(batch.cell(Field::Country, row), self.default);
-                self.read_numbers(batch.cell(Field::Phone, row), hint)
+                self.read_numbers(cell, hint, slow_path)
             }
         }
     }
 
-    fn read_numbers(&self, cell: &[u8], hint: Hint) -> ListRow {
-        let key = |text: &[u8]| {
-            let reading = normalise::read(text, hint, Checks::Damage)?;
+    fn read_digest(&self, cell: &[u8]) -> ListRow {
+        if cell.trim_ascii().is_empty() {
+            return ListRow::Rejected(RejectReason::Empty);
+        }
+        PhoneDigest::from_text(cell).map_or(ListRow::Rejected(RejectReason::NotAHash), |digest| {
+            ListRow::One(self.keyer.key_of_digest(digest))
+        })
+    }
+
+    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow {
+        let mut key = |text: &[u8]| {
+            let outcome = normalise::read_by(text, hint, Checks::Damage);
+            *slow_path += u64::from(outcome.path == Path::Slow);
+            let reading = outcome.result?;
             self.policy.check_personal(&reading)?;
             Ok(self.keyer.key(reading.number, Form::E164))
         };
@@ -316,10 +331,11 @@ impl Work for Indexing<'_, '_> {
     fn work(&self, batch: &Batch) -> ReadRows {
         let mut timings = Timings::default();
         let looks_wrong = !self.has_looked && self.looks_wrong(batch);
+        let mut slow_path = 0;
         let rows = timings.time(Stage::Normalise, || {
-            (0..batch.len()).map(|row| self.read_row(batch, row)).collect()
+            (0..batch.len()).map(|row| self.read_row(batch, row, &mut slow_path)).collect()
         });
-        ReadRows { rows, looks_wrong, slow_path: 0, timings }
+        ReadRows { rows, looks_wrong, slow_path, timings }
     }
 
     fn apply(&mut self, batch: &Batch, done: ReadRows) -> Result<(), RunError> {

@@ -26,7 +26,9 @@ use crate::job::{IfExists, Job, Previous};
 use crate::join::{InputNo, ListIndex, ListName};
 use crate::key::Keyer;
 use crate::normalise::{Hint, Region};
-use crate::output::{Lineage, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging};
+use crate::output::{
+    Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
+};
 use crate::report::{Ledger, Report, Stage, Timings};
 
 pub use error::{ListError, OptOutError, RunError};
@@ -44,20 +46,11 @@ pub struct Watch {
     pub meter: Arc<Meter>,
     /// Set it, and the run ends at the next wave with nothing published.
     pub cancel: Arc<AtomicBool>,
-    /// Set by the run when the staging folder is whole and about to be renamed: whoever would end
-    /// the process in another way must not touch the folder any more.
-    pub publishing: Arc<AtomicBool>,
 }
 
 impl Watch {
     fn check(&self) -> Result<(), RunError> {
         if self.cancel.load(Ordering::SeqCst) { Err(RunError::Interrupted) } else { Ok(()) }
-    }
-
-    /// The last moment at which the run can be stopped.
-    fn check_before_publishing(&self) -> Result<(), RunError> {
-        self.publishing.store(true, Ordering::SeqCst);
-        self.check()
     }
 }
 
@@ -89,10 +82,7 @@ struct Begun<'a> {
     job: &'a Job,
     keyer: Keyer,
     staging: Staging,
-    /// The run that the chain goes on from.
-    previous: Option<PreviousRun>,
-    /// Rows of the opt-out source last time.
-    opt_out_rows_before: Option<u64>,
+    previous: PreviousRuns,
     started: Instant,
     started_at: String,
 }
@@ -126,25 +116,22 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let started_at = jiff::Timestamp::now().to_string();
     if job.if_exists == IfExists::Skip && job.out.exists() {
-        return Ok(Outcome::Skipped { folder: job.out.clone() });
+        // Something else in the run's place is no run that could have been made before.
+        return match Manifest::read(&job.out.join(MANIFEST)) {
+            Some(_) => Ok(Outcome::Skipped { folder: job.out.clone() }),
+            None => Err(OutputError::NotARun { path: job.out.clone() }.into()),
+        };
     }
     let staging = Staging::begin(&job.out, job.if_exists)?;
-    let key_id = job.secret.key_id();
-    let lineage = Lineage { job: job.name.as_str(), purpose: job.purpose.name(), key_id: &key_id };
-    let (previous, last) = previous_runs(job, &lineage)?;
-    let begun = Begun {
-        job,
-        keyer: Keyer::new(&job.secret),
-        staging,
-        previous,
-        opt_out_rows_before: last.map(|run| run.opt_out_rows()),
-        started,
-        started_at,
-    };
+    let lineage =
+        Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
+    let previous = previous_runs(job, &lineage)?;
+    let begun =
+        Begun { job, keyer: Keyer::new(&job.secret), staging, previous, started, started_at };
     for restarts in 0..MOST_ATTEMPTS {
         let finished = attempt(&begun, restarts, watch)?;
-        if opt_outs::are_unchanged(job, &finished.opt_out_inputs)? {
-            watch.check_before_publishing()?;
+        if opt_outs::are_unchanged(job, &finished.opt_outs_seen)? {
+            watch.check()?;
             begun.staging.publish(job.if_exists)?;
             let report = Box::new(finished.report);
             return Ok(Outcome::Published { folder: job.out.clone(), report });
@@ -157,29 +144,39 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     Err(RunError::OptOutsKeepChanging { times: MOST_ATTEMPTS })
 }
 
-/// The run that the chain goes on from, and the one whose opt-outs are compared: the latter may
-/// be the folder that is about to be replaced.
-fn previous_runs(
-    job: &Job,
-    lineage: &Lineage<'_>,
-) -> Result<(Option<PreviousRun>, Option<PreviousRun>), RunError> {
-    Ok(match &job.previous {
-        Previous::None => (None, None),
-        Previous::Folder(folder) => {
-            let run = PreviousRun::open(folder, lineage)?;
-            (Some(run.clone()), Some(run))
-        }
-        Previous::Auto => (
-            PreviousRun::newest_beside(&job.out, lineage, false),
-            PreviousRun::newest_beside(&job.out, lineage, true),
-        ),
-    })
+/// The runs before this one.
+struct PreviousRuns {
+    /// The one that the chain goes on from.
+    chained: Option<PreviousRun>,
+    /// The one that this run takes the place of.
+    replaced: Option<PreviousRun>,
+}
+
+impl PreviousRuns {
+    /// Rows of the opt-out source last time.
+    fn opt_out_rows(&self) -> Option<u64> {
+        let last = self.replaced.as_ref().or(self.chained.as_ref());
+        last.map(PreviousRun::opt_out_rows)
+    }
+}
+
+fn previous_runs(job: &Job, lineage: &Lineage<'_>) -> Result<PreviousRuns, RunError> {
+    let chained = match &job.previous {
+        Previous::None => return Ok(PreviousRuns { chained: None, replaced: None }),
+        Previous::Folder(folder) => Some(PreviousRun::open(folder, lineage)?),
+        Previous::Auto => PreviousRun::newest_beside(&job.out, lineage)?,
+    };
+    let replaced = match job.if_exists {
+        IfExists::Replace if job.out.exists() => PreviousRun::open_if_kin(&job.out, lineage)?,
+        _ => None,
+    };
+    Ok(PreviousRuns { chained, replaced })
 }
 
 /// What one attempt wrote into the staging folder.
 struct Finished {
     report: Report,
-    opt_out_inputs: Vec<ReadInput>,
+    opt_outs_seen: Vec<opt_outs::Seen>,
 }
 
 /// Reads everything and writes the staging folder, audited.
@@ -191,9 +188,9 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
 
     let mut no =
         opt_outs::read(&opt_outs::Road::of(job, keyer), Some(&mut rejects), &mut timings, watch)?;
-    opt_outs::check_shrinking(&no.inputs, begun.opt_out_rows_before, &job.policy.opt_outs)?;
+    opt_outs::check_shrinking(&no.inputs, begun.previous.opt_out_rows(), &job.policy.opt_outs)?;
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
-    canaries::opt_out(&mut no.suppressions, &reader)?;
+    canaries::opt_out(&mut no.suppressions, &reader);
 
     let mut index = ListIndex::default();
     let canary_list = index.list(&ListName::reserved());
@@ -226,7 +223,8 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     canaries::check(&lists.index, canary_list)?;
 
     let joined = finish::Joined { opt_outs: no.inputs, lists, accounts, canary_list };
-    finish::finish(begun, joined, rejects.into_table(), timings, restarts)
+    let report = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
+    Ok(Finished { report, opt_outs_seen: no.seen })
 }
 
 /// Sets the barred bit of every list number whose person is on the suppression list.
@@ -251,9 +249,14 @@ fn reads_stdin(job: &Job) -> bool {
     job.accounts.locations.iter().chain(lists).any(|location| *location == Location::Stdin)
 }
 
-/// How a row's number is to be read: against its own country, else against the source's.
+/// How a row's number is to be read: against its own country, else against the source's. A country
+/// that nobody can read is not the source's: only international spellings can be read then.
 fn hint_of(country: &[u8], default: Hint) -> Hint {
-    Region::from_code(country).map_or(default, Hint::Region)
+    match Region::from_code(country) {
+        Some(region) => Hint::Region(region),
+        None if country.trim_ascii().is_empty() => default,
+        None => Hint::None,
+    }
 }
 
 fn want(columns: &BTreeMap<Field, String>, field: Field, need: Need) -> Want {

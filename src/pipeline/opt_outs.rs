@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::waves::{self, Work};
 use super::{OptOutError, ReadInput, Rejects, RunError, Watch, hint_of, want};
-use crate::consent::{OptOutRow, Purpose, SuppressionReader, Suppressions, Unreadable};
+use crate::consent::{self, OptOutRow, Purpose, SuppressionReader, Suppressions};
 use crate::input::{
     self, Batch, ErrorKind, Field, InputError, Limits, Location, Need, Role, Source,
 };
 use crate::job::{Job, OptOutSource};
 use crate::key::{Form, Keyer, MatchKey, Secret};
 use crate::normalise::{Hint, RejectReason};
-use crate::output::Rejected;
+use crate::output::{ManifestFile, Rejected};
 use crate::policy::{Gate, OptOutRules};
 use crate::report::{Ledger, Stage, Timings};
 
@@ -22,6 +22,15 @@ use crate::report::{Ledger, Stage, Timings};
 pub(super) struct OptOuts {
     pub(super) suppressions: Suppressions,
     pub(super) inputs: Vec<ReadInput>,
+    /// Every file of the source, empty and missing ones too.
+    pub(super) seen: Vec<Seen>,
+}
+
+/// One file of the source: its content, none when it is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    location: Location,
+    file: Option<ManifestFile>,
 }
 
 /// Where and why the first unreadable row is.
@@ -57,8 +66,8 @@ impl<'a> Road<'a> {
 
 /// Keys of everyone who said no, in every form and alias, for the `audit` command.
 ///
-/// The policy's age and size rules are a run's; here the files only have to be there and readable
-/// to the last row. A digest bars its own key: whose alias it may be, only a run can tell.
+/// The policy's age and size rules are a run's; here the files have to be there, and no more than
+/// `max_unreadable_rows` rows may stay unread. A digest bars its own key: whose alias it may be, only a run can tell.
 ///
 /// # Errors
 ///
@@ -66,24 +75,24 @@ impl<'a> Road<'a> {
 pub fn read_for_audit(
     source: &OptOutSource,
     purpose: Purpose,
+    max_unreadable_rows: u64,
     secret: &Secret,
-    watch: &Watch,
 ) -> Result<Vec<MatchKey>, RunError> {
     let rules = OptOutRules {
         max_age_hours: 0,
         future_tolerance_minutes: 0,
         max_shrink_percent: 0,
-        max_unreadable_rows: 0,
+        max_unreadable_rows,
         when_missing: Gate::Refuse,
         when_empty: Gate::Allow,
         when_stale: Gate::Allow,
         when_dated_in_future: Gate::Allow,
         when_shrunken: Gate::Allow,
-        when_line_end_missing: Gate::Refuse,
+        when_line_end_missing: Gate::Allow,
     };
     let keyer = Keyer::new(secret);
     let road = Road { source, purpose, rules: &rules, keyer: &keyer };
-    let found = read(&road, None, &mut Timings::default(), watch)?;
+    let found = read(&road, None, &mut Timings::default(), &Watch::default())?;
     let numbers: Vec<_> = found.suppressions.expose_digits().collect();
     let keys =
         waves::map(&numbers, |&digits| Form::ALL.map(|form| keyer.key_of_digits(digits, form)));
@@ -98,12 +107,15 @@ pub(super) fn read(
     watch: &Watch,
 ) -> Result<OptOuts, RunError> {
     let rules = road.rules;
-    if road.source.files.locations.is_empty() && rules.when_missing == Gate::Refuse {
+    // The files are looked at before they are read: one that changes in between shows at the end.
+    let seen = look(road.source)?;
+    if seen.is_empty() && rules.when_missing == Gate::Refuse {
         return Err(OptOutError::NotNamed.into());
     }
-    let mut found = OptOuts { suppressions: Suppressions::default(), inputs: Vec::new() };
+    let locations: Vec<_> = seen.iter().map(|seen| seen.location.clone()).collect();
+    let mut found = OptOuts { suppressions: Suppressions::default(), inputs: Vec::new(), seen };
     let mut first = None;
-    for location in &road.source.files.locations {
+    for location in &locations {
         if !check_age(location, rules, SystemTime::now())? {
             continue;
         }
@@ -144,33 +156,24 @@ pub(super) fn read(
     Ok(found)
 }
 
-/// Reads the files again, bytes only. True when they are still those that were read first.
-pub(super) fn are_unchanged(job: &Job, inputs: &[ReadInput]) -> Result<bool, RunError> {
-    let rules = &job.policy.opt_outs;
-    let mut expected = inputs.iter();
-    for location in &job.opt_outs.files.locations {
-        if !check_age(location, rules, SystemTime::now())? {
-            continue;
-        }
-        let Location::Path(path) = location else { continue };
-        let Ok(file) = crate::output::ManifestFile::of(path) else { return Ok(false) };
-        let same = |input: &ReadInput| {
-            blake3::Hash::from_bytes(input.facts.digest).to_hex().as_str() == file.blake3
+/// What the source's files are now, by place and content: files that a pattern names come and go.
+fn look(source: &OptOutSource) -> Result<Vec<Seen>, RunError> {
+    let seen = source.locations()?.into_iter().map(|location| {
+        let file = match &location {
+            Location::Path(path) => ManifestFile::of(path).ok(),
+            Location::Stdin => None,
         };
-        // A file that was empty and allowed to be was not pushed; it has no bytes to differ in.
-        let was_read = expected
-            .as_slice()
-            .first()
-            .is_some_and(|input| input.ledger.file == location.to_string());
-        if was_read {
-            if !expected.next().is_some_and(same) {
-                return Ok(false);
-            }
-        } else if file.bytes != 0 {
-            return Ok(false);
-        }
+        Seen { location, file }
+    });
+    Ok(seen.collect())
+}
+
+/// True when the source is still what was read.
+pub(super) fn are_unchanged(job: &Job, seen: &[Seen]) -> Result<bool, RunError> {
+    for location in job.opt_outs.locations()? {
+        check_age(&location, &job.policy.opt_outs, SystemTime::now())?;
     }
-    Ok(true)
+    Ok(look(&job.opt_outs)? == seen)
 }
 
 /// Holds the source's size against the previous run's.
@@ -190,7 +193,7 @@ pub(super) fn check_shrinking(
 }
 
 fn source_of(source: &OptOutSource, location: &Location) -> Source {
-    let columns = &source.files.columns;
+    let columns = &source.columns;
     let wants = vec![
         want(columns, Field::Phone, Need::OneOf),
         want(columns, Field::PhoneSha256, Need::OneOf),
@@ -277,7 +280,7 @@ fn check_unreadable(
 
 /// What a batch came to: its rows, and the time that they took.
 struct ReadRows {
-    rows: Vec<Result<OptOutRow, Unreadable>>,
+    rows: Vec<OptOutRow>,
     timings: Timings,
 }
 
@@ -289,10 +292,14 @@ impl Work for Reading<'_, '_> {
         let rows = timings.time(Stage::Normalise, || {
             let row = |row: usize| {
                 if batch.is_malformed(row) {
-                    return Err(Unreadable(RejectReason::MalformedRow));
+                    // Its cells are a guess; whom they name is barred, and the row is unread.
+                    let cell = batch.cell(Field::Phone, row);
+                    let numbers = consent::numbers_to_bar(cell, self.default).numbers;
+                    let unread = Some(RejectReason::MalformedRow);
+                    return OptOutRow::Bars { numbers, hashed: None, unread };
                 }
                 if !self.reader.concerns(batch.cell(Field::Purpose, row)) {
-                    return Ok(OptOutRow::OtherPurpose);
+                    return OptOutRow::OtherPurpose;
                 }
                 let hint = hint_of(batch.cell(Field::Country, row), self.default);
                 let phone = batch.cell(Field::Phone, row);
@@ -307,8 +314,10 @@ impl Work for Reading<'_, '_> {
         self.timings.add(&done.timings);
         for (row, number) in done.rows.into_iter().zip(batch.first_row()..) {
             self.ledger.rows_read += 1;
+            // What could be read is barred, also where another part of the row could not.
+            let is_new = self.suppressions.add(&row);
             match row {
-                Err(Unreadable(reason)) => {
+                OptOutRow::Bars { unread: Some(reason), .. } => {
                     self.first_unreadable.get_or_insert(number);
                     self.ledger.rejected.add(reason);
                     if let Some(rejects) = self.rejects.as_deref_mut() {
@@ -316,9 +325,9 @@ impl Work for Reading<'_, '_> {
                         rejects.add(Role::OptOuts, &self.ledger.file, rejected)?;
                     }
                 }
-                Ok(OptOutRow::OtherPurpose) => self.ledger.unmatched += 1,
-                Ok(row) if self.suppressions.add(&row) => self.ledger.barred += 1,
-                Ok(_) => self.ledger.duplicates += 1,
+                OptOutRow::OtherPurpose => self.ledger.unmatched += 1,
+                OptOutRow::Bars { .. } if is_new => self.ledger.barred += 1,
+                OptOutRow::Bars { .. } => self.ledger.duplicates += 1,
             }
         }
         Ok(())

@@ -105,7 +105,12 @@ pub fn release(index: &ListIndex, policy: &Policy, canaries: ListNo) -> Release 
     let mut people = Vec::new();
     let mut matched: Vec<Vec<SlotNo>> = vec![Vec::new(); index.lists().len()];
     let mut numbers = vec![0u64; index.lists().len()];
+    let twins = index.twins_in_one_list();
     for member in index.members() {
+        // The same person in the list's other form: one number, one person, one row.
+        if twins.contains(&(member.list, member.slot)) {
+            continue;
+        }
         numbers[member.list.index()] += 1;
         if index.fate(member.slot) == Fate::Matched {
             matched[member.list.index()].push(member.slot);
