@@ -1,6 +1,6 @@
 //! What does a world look like that nobody lives in?
 //!
-//! [`write`] makes the three inputs of a job, with its policy and job file, out of a seed: for
+//! [`write()`] makes the three inputs of a job, with its policy and job file, out of a seed: for
 //! the benches, for the tests and for a first try on a fresh machine. Every number is a random
 //! draw from a numbering pattern and stands for nobody on purpose.
 //!
