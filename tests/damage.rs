@@ -296,18 +296,30 @@ fn two_runs_into_one_place_do_not_meet() {
     assert_eq!(scene.audit("run").code, Some(0));
 }
 
-#[test]
-fn an_opt_out_that_arrives_during_the_run_is_not_lost() {
-    let scene = Scene::small();
+/// Starts a run that waits for its export, makes the change, and then lets the export through.
+fn run_with_a_change_in_the_middle(
+    scene: &Scene,
+    more: &[&str],
+    change: impl FnOnce(),
+) -> std::process::ExitStatus {
     let mut command = scene.command(&["--accounts", "-", "--quiet"]);
+    command.args(more);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert!(wait_for(Duration::from_secs(20), || scene.at(".run.partial").exists()));
     std::thread::sleep(Duration::from_millis(300));
-    scene.append("opt_outs.csv", "+1 202 555 0101,,2026-11-22\n");
+    change();
     let accounts = fs::read(scene.at("accounts.csv")).unwrap();
     child.stdin.take().unwrap().write_all(&accounts).unwrap();
-    let status = child.wait().unwrap();
+    child.wait().unwrap()
+}
+
+#[test]
+fn an_opt_out_that_arrives_during_the_run_is_not_lost() {
+    let scene = Scene::small();
+    let status = run_with_a_change_in_the_middle(&scene, &[], || {
+        scene.append("opt_outs.csv", "+1 202 555 0101,,2026-11-22\n");
+    });
     if status.code() == Some(0) {
         assert_eq!(crate::support::tables::rows(&scene.at("run/matches.parquet")).len(), 1);
         scene.audit("run").must_end_with(0);
@@ -322,16 +334,11 @@ fn an_opt_out_file_that_arrives_during_the_run_is_not_lost() {
     let scene = Scene::small();
     fs::create_dir(scene.at("no")).unwrap();
     fs::rename(scene.at("opt_outs.csv"), scene.at("no/a.csv")).unwrap();
-    let mut command = scene.command(&["--opt-outs", "no/*.csv", "--accounts", "-", "--quiet"]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    assert!(wait_for(Duration::from_secs(20), || scene.at(".run.partial").exists()));
-    std::thread::sleep(Duration::from_millis(300));
-    scene.write("no/b.csv", "phone\n+1 202 555 0101\n");
-    let accounts = fs::read(scene.at("accounts.csv")).unwrap();
-    child.stdin.take().unwrap().write_all(&accounts).unwrap();
+    let status = run_with_a_change_in_the_middle(&scene, &["--opt-outs", "no/*.csv"], || {
+        scene.write("no/b.csv", "phone\n+1 202 555 0101\n");
+    });
     // The export came through a pipe, so the run cannot begin again by itself.
-    assert_eq!(child.wait().unwrap().code(), Some(74));
+    assert_eq!(status.code(), Some(74));
     assert!(!scene.at("run").exists());
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Serialize;
 
 use super::lists::Lists;
-use super::{Begun, ReadInput, RunError, waves};
+use super::{Begun, PreviousRuns, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
 use crate::consent::{BarReason, Purpose};
 use crate::join::{Fate, ListIndex, ListName, ListNo, SlotNo};
@@ -142,21 +142,33 @@ fn write_tables(
         .collect();
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), purpose, &adverts)?;
+    let removed = removed(&begun.previous, named, matches)?;
+    output::removed(&file(REMOVED), purpose, &removed)?;
+    Ok(removed.len() as u64)
+}
+
+/// Tokens that the runs before this one published and that are gone now, by token and list.
+fn removed(
+    previous: &PreviousRuns,
+    named: &NamedLists,
+    matches: &[Match],
+) -> Result<BTreeSet<(String, ListName)>, OutputError> {
+    let mut removed = BTreeSet::new();
+    if previous.chained.is_none() && previous.replaced.is_none() {
+        return Ok(removed);
+    }
     let current: HashSet<_> = matches
         .iter()
         .map(|row| (&named.names[row.list() as usize], row.token().expose_hex()))
         .collect();
-    let mut removed = BTreeSet::new();
-    let before = [&begun.previous.chained, &begun.previous.replaced];
-    for previous in before.into_iter().flatten() {
-        previous.removed(&current, &mut removed)?;
+    for run in [&previous.chained, &previous.replaced].into_iter().flatten() {
+        run.removed(&current, &mut removed)?;
     }
-    if let Some(replaced) = &begun.previous.replaced {
+    if let Some(replaced) = &previous.replaced {
         // What the replaced run took back stays taken back.
         replaced.removed_earlier(&current, &mut removed)?;
     }
-    output::removed(&file(REMOVED), purpose, &removed)?;
-    Ok(removed.len() as u64)
+    Ok(removed)
 }
 
 /// Counts the rows whose outcome was open until the end: those that made a list member, and the
