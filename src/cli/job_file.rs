@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phonematch::consent::{BlankConsent, Purpose};
+use phonematch::consent::{BlankConsent, Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
     Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
@@ -143,6 +143,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         previous: previous(flags, &file, &base),
     };
     check_stdin(&job)?;
+    check_signals(&job)?;
     Ok(job)
 }
 
@@ -392,6 +393,25 @@ fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
         Some(path) if path.as_os_str() == "auto" => Previous::Auto,
         Some(path) if path.as_os_str() == "none" => Previous::None,
         Some(path) => Previous::Folder(path),
+    }
+}
+
+/// A mapped signal is one that somebody counts on: where it would not be read, the job is wrong.
+fn check_signals(job: &Job) -> Result<(), Failure> {
+    let elsewhere = job.lists.iter().map(|list| &list.files.columns).chain([&job.opt_outs.columns]);
+    let strays = elsewhere.flat_map(BTreeMap::keys);
+    if let Some(signal) = strays.copied().find_map(Signal::of_field) {
+        let field = signal.field();
+        return Err(wrong(format!("{field} is read from the accounts only; map it there")));
+    }
+    let mapped = job.accounts.columns.keys().copied().filter_map(Signal::of_field);
+    match mapped.into_iter().find(|signal| !signal.governs(job.purpose)) {
+        Some(signal) => Err(wrong(format!(
+            "{} says nothing about {} and would not be read; take it out of accounts.columns",
+            signal.field(),
+            job.purpose.name()
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -4,19 +4,28 @@
 //! any file, in any order and under any alias, bars the number for the whole run. A value that
 //! nobody can read is a denial. What a blank means is the policy's to say.
 //!
+//! What a row says is read from its consent column, in many spellings (`vocabulary`), and from the
+//! opt-out signals of other systems that the export may carry (`signals`: Global Privacy Control,
+//! US privacy strings, Meta's Limited Data Use, Google's ad consent). A no anywhere leads.
+//!
 //! It promises: a [`Permitted`] exists only for a row that may be used as far as the row itself
 //! and the suppression list go; that no *other* row denies is settled in `join`, where a barred
 //! bit outranks a matched one. It leaves to others which numbers are read (`normalise`).
 
 mod aliases;
+mod gpp;
+pub mod signals;
 mod suppression;
+pub mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 
 use crate::normalise::{E164, Reading};
 
 pub use aliases::Aliases;
+pub use signals::{Signal, SignalColumns};
 pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
+pub use vocabulary::Consent;
 
 /// What a run uses people's numbers for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -71,75 +80,6 @@ impl Purpose {
     }
 }
 
-/// What an account row says about a purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Consent {
-    /// Yes.
-    Granted,
-    /// No.
-    Denied,
-    /// Nothing: the policy's model decides.
-    Blank,
-    /// Something nobody can read: no.
-    Unreadable,
-}
-
-impl Consent {
-    /// Reads a consent cell, in any case, blanks around it aside.
-    #[must_use]
-    pub fn from_cell(cell: &[u8]) -> Self {
-        const GRANTED: [&[u8]; 15] = [
-            b"granted",
-            b"true",
-            b"t",
-            b"1",
-            b"yes",
-            b"y",
-            b"opt_in",
-            b"opt-in",
-            b"optin",
-            b"opted_in",
-            b"in",
-            b"allow",
-            b"allowed",
-            b"on",
-            b"consented",
-        ];
-        const DENIED: [&[u8]; 18] = [
-            b"denied",
-            b"false",
-            b"f",
-            b"0",
-            b"no",
-            b"n",
-            b"opt_out",
-            b"opt-out",
-            b"optout",
-            b"opted_out",
-            b"out",
-            b"deny",
-            b"off",
-            b"refused",
-            b"withdrawn",
-            b"revoked",
-            b"none",
-            b"objected",
-        ];
-        const BLANK: [&[u8]; 3] = [b"unspecified", b"null", b"unset"];
-        let cell = cell.trim_ascii();
-        let is_one_of = |words: &[&[u8]]| words.iter().any(|word| word.eq_ignore_ascii_case(cell));
-        if cell.is_empty() || is_one_of(&BLANK) {
-            Self::Blank
-        } else if is_one_of(&GRANTED) {
-            Self::Granted
-        } else if is_one_of(&DENIED) {
-            Self::Denied
-        } else {
-            Self::Unreadable
-        }
-    }
-}
-
 /// What a blank consent cell means for a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +99,10 @@ pub enum BarReason {
     Denied,
     /// The row's consent cell cannot be read, which counts as a denial.
     Unreadable,
+    /// A signal of another system that the row carries says no.
+    Signalled,
+    /// A signal that the row carries cannot be read, which counts as a no.
+    UnreadableSignal,
     /// The row says nothing and the policy asks for a yes.
     Blank,
     /// The number, or an alias of it, is on the suppression list.
@@ -169,8 +113,15 @@ pub enum BarReason {
 
 impl BarReason {
     /// All reasons.
-    pub const ALL: [Self; 5] =
-        [Self::Denied, Self::Unreadable, Self::Blank, Self::OptedOut, Self::Elsewhere];
+    pub const ALL: [Self; 7] = [
+        Self::Denied,
+        Self::Unreadable,
+        Self::Signalled,
+        Self::UnreadableSignal,
+        Self::Blank,
+        Self::OptedOut,
+        Self::Elsewhere,
+    ];
 
     /// The name in reports.
     #[must_use]
@@ -178,6 +129,8 @@ impl BarReason {
         match self {
             Self::Denied => "denied",
             Self::Unreadable => "unreadable_consent",
+            Self::Signalled => "denied_by_signal",
+            Self::UnreadableSignal => "unreadable_signal",
             Self::Blank => "no_consent",
             Self::OptedOut => "opted_out",
             Self::Elsewhere => "barred_elsewhere",
@@ -227,10 +180,14 @@ pub fn decide(
     objection(consent, blank).map_or(Ok(Permitted { reading }), Err)
 }
 
-/// Why a row with this consent cell bars its number, if it does.
+/// Why a row that says this bars its number, if it does.
+///
+/// A signal is only read where it governs the purpose, and then it counts in every model.
 #[must_use]
 pub const fn objection(consent: Consent, blank: BlankConsent) -> Option<BarReason> {
     match (blank, consent) {
+        (_, Consent::Signalled) => Some(BarReason::Signalled),
+        (_, Consent::UnreadableSignal) => Some(BarReason::UnreadableSignal),
         (BlankConsent::NotAsked, _)
         | (_, Consent::Granted)
         | (BlankConsent::Allowed, Consent::Blank) => None,
@@ -243,22 +200,6 @@ pub const fn objection(consent: Consent, blank: BlankConsent) -> Option<BarReaso
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn consent_is_read_from_its_usual_spellings() {
-        for (cell, expected) in [
-            (&b"Granted"[..], Consent::Granted),
-            (b" 1 ", Consent::Granted),
-            (b"OPT_OUT", Consent::Denied),
-            (b"no", Consent::Denied),
-            (b"", Consent::Blank),
-            (b"UNSPECIFIED", Consent::Blank),
-            (b"maybe", Consent::Unreadable),
-            (b"\xff", Consent::Unreadable),
-        ] {
-            assert_eq!(Consent::from_cell(cell), expected);
-        }
-    }
 
     #[test]
     fn purposes_are_known_by_their_names_only() {

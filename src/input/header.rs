@@ -3,8 +3,8 @@
 //! Names are compared without regard to case, surrounding blanks, and whether words are parted by a
 //! blank, a hyphen or an underscore. A name that the job maps is the only one that counts for its
 //! field. Otherwise the field's synonyms count, the first in the list winning; except for phone
-//! numbers and their hashes, where a second column that could be meant is an error: a column left
-//! unread may be the one that holds the opt-out.
+//! numbers, their hashes and opt-out signals, where a second column that could be meant is an
+//! error: a column left unread may be the one that holds the opt-out.
 
 use super::error::{HeaderNames, InputError, Place, plain};
 use super::{Field, Need, Want};
@@ -76,7 +76,17 @@ pub(super) fn rank(want: &Want, name: &str) -> Option<usize> {
 
 /// Whether the field may have one candidate only.
 pub(super) fn is_sole(field: Field) -> bool {
-    matches!(field, Field::Phone | Field::PhoneSha256)
+    matches!(
+        field,
+        Field::Phone
+            | Field::PhoneSha256
+            | Field::Gpc
+            | Field::UsPrivacy
+            | Field::Gpp
+            | Field::DataProcessingOptions
+            | Field::AdUserData
+            | Field::AdPersonalization
+    )
 }
 
 /// How many of the wants a header could meet; a measure for guessing the delimiter.

@@ -216,11 +216,23 @@ pub enum Field {
     Os,
     /// Device of the account.
     Device,
+    /// Global Privacy Control.
+    Gpc,
+    /// The IAB's US privacy string.
+    UsPrivacy,
+    /// The IAB's Global Privacy Platform string.
+    Gpp,
+    /// Meta's data processing options.
+    DataProcessingOptions,
+    /// Google's consent to sending user data for advertising.
+    AdUserData,
+    /// Google's consent to personalised advertising.
+    AdPersonalization,
 }
 
 impl Field {
     /// All fields, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Phone,
         Self::PhoneSha256,
         Self::Country,
@@ -232,6 +244,12 @@ impl Field {
         Self::OptedOutAt,
         Self::Os,
         Self::Device,
+        Self::Gpc,
+        Self::UsPrivacy,
+        Self::Gpp,
+        Self::DataProcessingOptions,
+        Self::AdUserData,
+        Self::AdPersonalization,
     ];
 
     /// The field's name in the job file and in messages.
@@ -249,12 +267,19 @@ impl Field {
             Self::OptedOutAt => "opted_out_at",
             Self::Os => "os",
             Self::Device => "device",
+            Self::Gpc => "gpc",
+            Self::UsPrivacy => "us_privacy",
+            Self::Gpp => "gpp",
+            Self::DataProcessingOptions => "data_processing_options",
+            Self::AdUserData => "ad_user_data",
+            Self::AdPersonalization => "ad_personalization",
         }
     }
 
     /// The column names that mean this field when the job maps none, the best first.
     ///
-    /// Consent has none: which column permits a purpose is never guessed.
+    /// Consent has none: which column permits a purpose is never guessed. Opt-out signals have
+    /// theirs: they can only deny, and one that stands there under its own name is meant.
     #[must_use]
     pub fn synonyms(self) -> &'static [&'static str] {
         match self {
@@ -292,6 +317,12 @@ impl Field {
             Self::OptedOutAt => &["opted_out_at", "opt_out_at", "date"],
             Self::Os => &["os", "operating_system", "platform"],
             Self::Device => &["device", "device_type", "device_class"],
+            Self::Gpc => &["gpc", "sec_gpc", "global_privacy_control", "globalprivacycontrol"],
+            Self::UsPrivacy => &["us_privacy", "usprivacy", "us_privacy_string", "usp_string"],
+            Self::Gpp => &["gpp", "gpp_string"],
+            Self::DataProcessingOptions => &["data_processing_options", "ldu"],
+            Self::AdUserData => &["ad_user_data", "aduserdata"],
+            Self::AdPersonalization => &["ad_personalization", "adpersonalization"],
         }
     }
 

@@ -4,7 +4,7 @@
 //! header, so a column is found when its name is first met; what is required must be met within the
 //! first batch. A number is given as it is written, digit for digit, so that `4.4E+11` reaches the
 //! checks for damage; `null` is an empty cell. A row is malformed when its line is not one object,
-//! names something twice, or holds an array or an object in a wanted column.
+//! names something twice, or holds an array or an object in a wanted column that is no list.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -176,8 +176,9 @@ impl JsonLines {
             return Err(self.duplicate(want, first, second));
         }
         let mut cells = Vec::with_capacity(read.picks.len());
-        for pick in &read.picks {
-            let cell = pick.map_or(Some(Cow::Borrowed("")), |(_, _, value)| cell(value));
+        for (pick, want) in read.picks.iter().zip(&self.names.wants) {
+            let cell =
+                pick.map_or(Some(Cow::Borrowed("")), |(_, _, value)| cell(value, want.field));
             let Some(cell) = cell else {
                 batch.push_malformed();
                 return Ok(());
@@ -221,10 +222,12 @@ impl JsonLines {
     }
 }
 
-/// A value as a cell; none for an array, an object or a string that is not one.
-fn cell(value: &RawValue) -> Option<Cow<'_, str>> {
+/// A value as a cell; none for an array, an object or a string that is not one. Meta's options
+/// are an array by their standard, and are handed on as written.
+fn cell(value: &RawValue, field: Field) -> Option<Cow<'_, str>> {
     let token = value.get();
     match token.as_bytes().first()? {
+        b'[' if field == Field::DataProcessingOptions => Some(Cow::Borrowed(token)),
         b'{' | b'[' => None,
         b'n' => Some(Cow::Borrowed("")),
         b'"' if token.contains('\\') => serde_json::from_str(token).ok().map(Cow::Owned),

@@ -2,7 +2,9 @@
 
 use super::waves::Work;
 use super::{Rejects, RunError, want};
-use crate::consent::{self, Aliases, BarReason, BlankConsent, Consent, Permitted, Suppressions};
+use crate::consent::{
+    self, Aliases, BarReason, BlankConsent, Consent, Permitted, Signal, SignalColumns, Suppressions,
+};
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
 use crate::join::{Attributes, Hit, InputNo, ListIndex, Recorded, SlotNo};
@@ -37,6 +39,8 @@ pub(super) fn source(job: &Job, location: &Location) -> Source {
         consent.mapped.get_or_insert_with(|| format!("consent_{}", job.purpose.name()));
         wants.push(consent);
     }
+    let signals = Signal::ALL.into_iter().filter(|signal| signal.governs(job.purpose));
+    wants.extend(signals.map(|signal| want(columns, signal.field(), Need::Optional)));
     Source { role: Role::Accounts, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
@@ -98,8 +102,9 @@ impl Probing<'_, '_> {
     }
 
     fn decide(&self, batch: &Batch, read: Vec<Read>) -> Vec<Decided> {
+        let signals = SignalColumns::of(batch);
         let row = |(row, reading): (usize, Read)| {
-            let consent = Consent::from_cell(batch.cell(Field::Consent, row));
+            let consent = Consent::from_row(batch, &signals, row);
             match reading {
                 Err(reason) => self.decide_unread(batch, row, consent, reason),
                 Ok(reading) => {
@@ -128,8 +133,6 @@ impl Probing<'_, '_> {
         consent: Consent,
         reason: RejectReason,
     ) -> Decided {
-        // What a row that is cut or has a cell too many says is not known; it may have said no.
-        let consent = if batch.is_malformed(row) { Consent::Unreadable } else { consent };
         let Some(objection) = consent::objection(consent, self.blank) else {
             return Decided::Rejected(reason);
         };

@@ -1,0 +1,152 @@
+//! The words in which a yes or a no is written.
+//!
+//! A cell is compared in any case, blanks around it aside. What is in none of the lists is
+//! [`Consent::Unreadable`], which counts as a denial: `UNKNOWN` of Google's enumeration, for one,
+//! stands for a value that its reader did not know.
+
+use super::signals::SignalColumns;
+use crate::input::{Batch, Field};
+
+/// What an account row says about a purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Consent {
+    /// Yes.
+    Granted,
+    /// No.
+    Denied,
+    /// Nothing: the policy's model decides.
+    Blank,
+    /// Something nobody can read: no.
+    Unreadable,
+    /// Its own column does not say no, but a signal of another system does.
+    Signalled,
+    /// Its own column does not say no, and a signal of another system cannot be read: no.
+    UnreadableSignal,
+}
+
+/// Yes. `granted` is Google's consent mode and Google Ads API, `consent_granted` Google's Data
+/// Manager API.
+const GRANTED: [&str; 17] = [
+    "granted",
+    "consent_granted",
+    "true",
+    "t",
+    "1",
+    "yes",
+    "y",
+    "opt_in",
+    "opt-in",
+    "optin",
+    "opted_in",
+    "in",
+    "allow",
+    "allowed",
+    "on",
+    "consented",
+    "accepted",
+];
+
+/// No; `denied` and `consent_denied` as above.
+const DENIED: [&str; 22] = [
+    "denied",
+    "consent_denied",
+    "false",
+    "f",
+    "0",
+    "no",
+    "n",
+    "opt_out",
+    "opt-out",
+    "optout",
+    "opted_out",
+    "out",
+    "deny",
+    "disallowed",
+    "off",
+    "refused",
+    "rejected",
+    "withdrawn",
+    "revoked",
+    "none",
+    "objected",
+    "unsubscribed",
+];
+
+/// Nothing was said. `unspecified` is Google Ads API, `consent_status_unspecified` Google's Data
+/// Manager API.
+const BLANK: [&str; 5] =
+    ["unspecified", "consent_status_unspecified", "consent_unspecified", "null", "unset"];
+
+impl Consent {
+    /// Every spelling that is read, with what it says.
+    pub fn spellings() -> impl Iterator<Item = (&'static str, Self)> {
+        let said = |says: Self| move |&word: &&'static str| (word, says);
+        GRANTED
+            .iter()
+            .map(said(Self::Granted))
+            .chain(DENIED.iter().map(said(Self::Denied)))
+            .chain(BLANK.iter().map(said(Self::Blank)))
+    }
+
+    /// Reads a consent cell, in any case, blanks around it aside.
+    #[must_use]
+    pub fn from_cell(cell: &[u8]) -> Self {
+        let cell = cell.trim_ascii();
+        let is_one_of =
+            |words: &[&str]| words.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(cell));
+        if cell.is_empty() || is_one_of(&BLANK) {
+            Self::Blank
+        } else if is_one_of(&GRANTED) {
+            Self::Granted
+        } else if is_one_of(&DENIED) {
+            Self::Denied
+        } else {
+            Self::Unreadable
+        }
+    }
+
+    /// What a row says in its consent column and by the signals that its input carries.
+    ///
+    /// A no anywhere leads. A row that is cut or has a cell too many may have said anything.
+    #[must_use]
+    pub fn from_row(batch: &Batch, signals: &SignalColumns<'_>, row: usize) -> Self {
+        match Self::from_cell(batch.cell(Field::Consent, row)) {
+            _ if batch.is_malformed(row) && signals.is_empty() => Self::Unreadable,
+            _ if batch.is_malformed(row) => Self::UnreadableSignal,
+            own @ (Self::Granted | Self::Blank) => signals.objection(row).unwrap_or(own),
+            own => own,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consent_is_read_from_its_usual_spellings() {
+        for (cell, expected) in [
+            (&b"Granted"[..], Consent::Granted),
+            (b" 1 ", Consent::Granted),
+            (b"CONSENT_GRANTED", Consent::Granted),
+            (b"OPT_OUT", Consent::Denied),
+            (b"no", Consent::Denied),
+            (b"CONSENT_DENIED", Consent::Denied),
+            (b"", Consent::Blank),
+            (b"UNSPECIFIED", Consent::Blank),
+            (b"CONSENT_STATUS_UNSPECIFIED", Consent::Blank),
+            (b"UNKNOWN", Consent::Unreadable),
+            (b"maybe", Consent::Unreadable),
+            (b"\xff", Consent::Unreadable),
+        ] {
+            assert_eq!(Consent::from_cell(cell), expected);
+        }
+    }
+
+    #[test]
+    fn no_spelling_says_two_things() {
+        for (word, says) in Consent::spellings() {
+            assert_eq!(Consent::from_cell(word.to_uppercase().as_bytes()), says, "{word}");
+        }
+    }
+}
