@@ -32,12 +32,12 @@ fn an_unknown_flag_or_command_is_a_usage_error() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    for command in ["match", "normalise", "synth", "keygen", "audit"] {
+    for command in ["match", "normalise", "synth", "keygen", "audit", "diff"] {
         let outcome = say(&[command, "--help"]).must_end_with(0);
         assert!(outcome.stdout.contains("Usage") && outcome.stderr.is_empty(), "{command}");
     }
     let help = say(&["--help"]).must_end_with(0).stdout;
-    for command in ["match", "normalise", "synth", "keygen", "audit"] {
+    for command in ["match", "normalise", "synth", "keygen", "audit", "diff"] {
         assert!(help.contains(command), "{command}");
     }
     phonematch().arg("--version").assert().success();

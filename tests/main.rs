@@ -13,6 +13,7 @@
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
+//! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
@@ -42,6 +43,7 @@ mod input;
 mod kills;
 mod layout;
 mod model;
+mod nights;
 mod privacy;
 mod properties;
 mod tidy;

@@ -76,10 +76,19 @@ pub enum Command {
     ///
     /// Example: phonematch synth --accounts 100000 --list 10000 --out sample
     Synth(SynthFlags),
-    /// Check a published run against its manifest and today's opt-outs.
+    /// Check published runs against their manifests, each other and today's opt-outs.
+    ///
+    /// Several runs are given oldest first, and must follow one another without a gap. Who opted
+    /// out since an older run is in it; the newest run may hold none of them.
     ///
     /// Example: phonematch audit runs/2026-11-22 --opt-outs opt_outs.csv --secret-file secret.key
     Audit(AuditFlags),
+    /// Say what changed between two runs, in counts that name nobody.
+    ///
+    /// Counts are exact: for the house, as those of report.json, and not for advertisers.
+    ///
+    /// Example: phonematch diff runs/2026-11-21 runs/2026-11-22
+    Diff(DiffFlags),
     /// Make a new secret, in a file that only you can read.
     ///
     /// Example: phonematch keygen secret.key
@@ -236,9 +245,13 @@ pub struct SynthFlags {
 
 #[derive(Debug, Args)]
 pub struct AuditFlags {
-    /// Run folder.
-    pub run: PathBuf,
-    /// Opt-outs as they are today: none of them may be in the run.
+    /// Run folders, oldest first.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Check the whole chain that ends with the run, through the folders beside it.
+    #[arg(long)]
+    pub chain: bool,
+    /// Opt-outs as they are today: none of them may be in the newest run.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub opt_outs: Vec<String>,
     /// Country of opt-out rows that name none.
@@ -252,6 +265,14 @@ pub struct AuditFlags {
     pub column: Vec<String>,
     #[command(flatten)]
     pub secret: SecretFlags,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffFlags {
+    /// A run folder.
+    pub before: PathBuf,
+    /// Another one, most often the night after.
+    pub after: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,34 +1,30 @@
 //! What each command does, in terms of the library.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{process, thread};
 
-use phonematch::consent::{self, Aliases, NumbersToBar, Purpose};
+use phonematch::consent::{self, Aliases, NumbersToBar};
 use phonematch::input::{self, Limits, Role, Source};
-use phonematch::job::OptOutSource;
 use phonematch::normalise::{self, Checks, Hint, Region};
-use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline::{self, NormaliseFile, Normalised, Outcome, Watch};
 use phonematch::report::Report;
-use phonematch::synth::SynthError;
-use phonematch::{audit, synth};
+use phonematch::synth::{self, SynthError};
 use serde_json::json;
 
 use super::Done;
 use super::args::{
-    AuditFlags, Common, ExplainFlags, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags,
-    SynthFlags,
+    Common, ExplainFlags, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags, SynthFlags,
 };
-use super::failure::{CONFIG, DATA, Failure, INTERRUPTED, IO, NO_INPUT, USAGE};
+use super::failure::{CONFIG, Failure, INTERRUPTED, IO, USAGE};
 use super::job_file;
 use super::progress::Progress;
-use super::secret::{self, SecretInJob};
+use super::secret;
 use super::table;
 
 pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
@@ -172,7 +168,7 @@ fn normalise_into(path: &Path, file: &NormaliseFile, watch: &Watch) -> Result<No
     Ok(counted)
 }
 
-fn region(code: &str) -> Result<Region, Failure> {
+pub fn region(code: &str) -> Result<Region, Failure> {
     Region::from_code(code.as_bytes())
         .ok_or_else(|| Failure::new(CONFIG, "a country must be two letters, such as DE"))
 }
@@ -221,50 +217,6 @@ pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
     let job = flags.out.join("job.toml").display().to_string();
     let lines = vec![format!("phonematch match --job {job}")];
     Ok(Done { lines, json: json!({ "job": job, "folder": flags.out.display().to_string() }) })
-}
-
-pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
-    let secret = secret::read(&flags.secret, &SecretInJob::default())?;
-    let manifest = flags.run.join(MANIFEST);
-    if !manifest.exists() {
-        let message = format!("{} holds no run: {MANIFEST} is missing", flags.run.display());
-        return Err(Failure::new(NO_INPUT, message));
-    }
-    let mut checks = audit::integrity(&flags.run, &secret);
-    // What a damaged manifest says is not worth comparing with.
-    if let Some(manifest) = Manifest::read(&manifest) {
-        let purpose = Purpose::from_name(manifest.purpose.as_bytes())
-            .ok_or_else(|| Failure::new(DATA, "the manifest names no purpose"))?;
-        let country = flags.default_country.as_deref().map(region).transpose()?;
-        let typed = job_file::typed_columns(&flags.column)?;
-        let source = OptOutSource {
-            patterns: flags.opt_outs.clone(),
-            base: PathBuf::new(),
-            columns: job_file::columns(Role::OptOuts, &BTreeMap::new(), &typed)?,
-            country,
-        };
-        let unreadable = flags.max_unreadable_rows;
-        let barred = pipeline::read_for_audit(&source, purpose, unreadable, &secret)?;
-        checks.extend(audit::contents(&flags.run, &manifest.floors, &secret, &barred));
-    }
-    let mut lines: Vec<_> = checks.iter().map(line).collect();
-    let failed = checks.iter().filter(|check| !check.holds()).count();
-    if failed > 0 {
-        lines.iter().for_each(|line| {
-            let _ = writeln!(io::stderr(), "{line}");
-        });
-        let message = format!("{failed} of {} checks failed", checks.len());
-        return Err(Failure::new(DATA, message));
-    }
-    lines.push(format!("{} passes all {} checks", flags.run.display(), checks.len()));
-    Ok(Done { json: json!({ "checks": checks.len() }), lines })
-}
-
-fn line(check: &audit::Check) -> String {
-    match &check.outcome {
-        audit::Outcome::Holds => format!("ok      {}", check.promise),
-        audit::Outcome::Fails(found) => format!("FAILED  {}: {found}", check.promise),
-    }
 }
 
 pub fn keygen(flags: &KeygenFlags) -> Result<Done, Failure> {

@@ -5,6 +5,7 @@ mod commands;
 mod failure;
 mod job_file;
 mod progress;
+mod runs;
 mod secret;
 mod table;
 
@@ -110,7 +111,8 @@ fn run(arguments: Arguments) -> Result<Done, Failure> {
         Command::Normalise(flags) => commands::normalise(flags, common),
         Command::Explain(flags) => commands::explain(flags),
         Command::Synth(flags) => commands::synth(flags),
-        Command::Audit(flags) => commands::audit(flags),
+        Command::Audit(flags) => runs::audit(flags),
+        Command::Diff(flags) => runs::diff(flags),
         Command::Keygen(flags) => commands::keygen(flags),
     })
 }

@@ -93,7 +93,7 @@ fn stages(text: &mut String, report: &Report) {
 }
 
 /// Digits in groups of three, a blank between (ISO 80000-1, 7.3.1).
-fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -70,7 +70,7 @@ pub(super) fn finish(
     timings.time(Stage::Audit, || {
         let barred: Vec<_> = index.barred().map(|slot| index.key(slot)).collect();
         let folder = begun.staging.folder();
-        demand(audit::contents(folder, &policy.floors, &begun.job.secret, &barred))
+        demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&barred)))
     })?;
 
     let counts = ManifestCounts {

@@ -5,6 +5,12 @@
 //! row identity of every input, every digest. A run is audited before it is published, and the
 //! `audit` command does the same to a published one, with the opt-outs of today. One failed check
 //! and nothing is published.
+//!
+//! Runs of one job form a chain: each manifest holds the digest of the one before ([`follow`]).
+//! What changed from one run to another, in counts, is [`Diff`]'s to say.
+
+mod chain;
+mod diff;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -19,6 +25,12 @@ use crate::output::{
 use crate::policy::Floors;
 use crate::privacy::Band;
 use crate::report::{Report, is_sealed};
+
+pub use chain::{Link, follow, walk_back};
+pub use diff::{
+    Comparison, Count, Diff, DiffError, InputChange, Kinship, ListChange, RowChange, RunFacts,
+    StageChange,
+};
 
 /// One thing that was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,15 +83,18 @@ const NOTHING: &str = "|||";
 
 /// Checks what was written of people: `matches`, `audiences` and `summary`.
 ///
-/// `barred` are the keys that must not be there, in every form in which a list may hold them.
+/// `barred` are the keys that must not be there, in every form in which a list may hold them. None
+/// for a run that another one follows: who left since then is in it, and the next run took them
+/// back.
 #[must_use]
 pub fn contents(
     folder: &Path,
     floors: &Floors,
     secret: &Secret,
-    barred: &[MatchKey],
+    barred: Option<&[MatchKey]>,
 ) -> Vec<Check> {
-    let (seen, told) = match (see(folder, secret, barred), told(&folder.join(SUMMARY))) {
+    let found = see(folder, secret, barred.unwrap_or_default());
+    let (seen, told) = match (found, told(&folder.join(SUMMARY))) {
         (Some(seen), Some(told)) => (seen, told),
         (seen, _) => {
             let name = if seen.is_none() { MATCHES } else { SUMMARY };
@@ -93,9 +108,11 @@ pub fn contents(
         let whole = seen.people.get(&(recipient.clone(), list.clone())).copied();
         **people < floors.attribute_cell && !(cell == NOTHING && whole == Some(**people))
     });
-    vec![
-        Check::of("the run's tables can be read", None),
-        Check::of("no barred person is in the matches", some(seen.barred, "barred people")),
+    let no_barred =
+        Check::of("no barred person is in the matches", some(seen.barred, "barred people"));
+    let mut checks = vec![Check::of("the run's tables can be read", None)];
+    checks.extend(barred.map(|_| no_barred));
+    checks.extend([
         Check::of(
             "every released list has the people that the floor asks",
             some(below_floor.count() as u64, "lists below the floor"),
@@ -112,7 +129,8 @@ pub fn contents(
             "the advertiser's summary agrees with the matches",
             some(disagreements(&seen, &told), "lists that disagree"),
         ),
-    ]
+    ]);
+    checks
 }
 
 fn disagreements(seen: &Seen, told: &Told) -> u64 {
