@@ -30,6 +30,7 @@ const JOIN_INFO: &[u8] = b"phonematch/join/v1";
 const RECIPIENT_INFO: &[u8] = b"phonematch/recipient/v1/";
 const KEY_ID_INFO: &[u8] = b"phonematch/key-id/v1";
 const SEAL_INFO: &[u8] = b"phonematch/seal/v1";
+const NOISE_INFO: &[u8] = b"phonematch/noise/v1/";
 
 /// The 32 secret bytes that everything is keyed with. Wiped when dropped, never printed.
 pub struct Secret(Zeroizing<[u8; 32]>);
@@ -89,6 +90,11 @@ impl Secret {
     /// The key that reports are sealed with.
     pub(crate) fn seal_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(&[SEAL_INFO])
+    }
+
+    /// The key of the noise that the figures of the recipient named `id` get.
+    pub(crate) fn noise_key(&self, id: &str) -> Zeroizing<[u8; 32]> {
+        self.derive(&[NOISE_INFO, id.as_bytes()])
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod bands;
 mod cells;
+pub mod noise;
 
 use crate::join::{Fate, ListIndex, ListNo, SlotNo};
 use crate::key::MatchKey;
