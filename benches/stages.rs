@@ -11,7 +11,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use phonematch::audit;
 use phonematch::consent::{
-    BlankConsent, Consent, Permitted, Purpose, SuppressionReader, Suppressions, decide,
+    AliasRules, BlankConsent, Consent, Permitted, Purpose, SuppressionReader, Suppressions, decide,
 };
 use phonematch::input::{self, Field, Limits, Location, Need, Role, Source, Want};
 use phonematch::job::Identifier;
@@ -117,7 +117,7 @@ fn index(keys: &[MatchKey]) -> ListIndex {
 /// An index in which every account has been looked up.
 fn joined(scene: &Scene) -> ListIndex {
     let mut index = index(&scene.keys(&scene.listed));
-    for permitted in scene.permitted(&Suppressions::default()) {
+    for permitted in scene.permitted(&Suppressions::new(AliasRules::ALL)) {
         let key = scene.keyer.key(permitted.number(), Form::E164);
         let attributes = Attributes::from_cells(b"Android 14", b"phone");
         if let Some(hit) = index.probe(permitted, attributes, &[key]) {
@@ -157,7 +157,7 @@ fn bench_input(criterion: &mut Criterion, scene: &Scene) {
 
 fn bench_consent(criterion: &mut Criterion, scene: &Scene) {
     let mut group = criterion.benchmark_group("consent");
-    let mut suppressions = Suppressions::default();
+    let mut suppressions = Suppressions::new(AliasRules::ALL);
     let reader = SuppressionReader { purpose: Purpose::Ads, keyer: scene.keyer.clone() };
     for reading in scene.readings.iter().step_by(100) {
         let text = reading.number.expose_digits().to_string();
@@ -195,7 +195,7 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
     group.bench_function("build", |bencher| bencher.iter(|| index(&listed)));
     let built = index(&listed);
     let probes: Vec<_> = scene
-        .permitted(&Suppressions::default())
+        .permitted(&Suppressions::new(AliasRules::ALL))
         .into_iter()
         .map(|permitted| (permitted, scene.keyer.key(permitted.number(), Form::E164)))
         .collect();

@@ -52,6 +52,7 @@ pub mod report;
 
 pub mod pipeline;
 
+pub mod dates;
 pub mod job;
 pub mod policy;
 pub mod synth;

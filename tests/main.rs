@@ -15,6 +15,7 @@
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
+//! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
 //!
@@ -44,6 +45,7 @@ mod kills;
 mod layout;
 mod model;
 mod nights;
+mod policies;
 mod privacy;
 mod properties;
 mod tidy;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phonematch::consent::{BlankConsent, Purpose, Signal};
+use phonematch::consent::{Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
     Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
-use phonematch::policy::Policy;
+use phonematch::policy::{ColumnRules, Policy, PolicyFile};
 use serde::Deserialize;
 
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
@@ -144,6 +144,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
     };
     check_stdin(&job)?;
     check_signals(&job)?;
+    check_columns(&job)?;
     Ok(job)
 }
 
@@ -161,12 +162,14 @@ fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<To
         let message = if is_safe { message } else { "it is not what belongs there" };
         wrong(format!("the {what} {shown} is wrong in line {line}: {message}"))
     })?;
-    Ok(Toml { value, digest: phonematch::output::digest(text.as_bytes()) })
+    let digest = phonematch::output::digest(text.as_bytes());
+    Ok(Toml { value, text, digest })
 }
 
 /// A TOML file that was read: its content, and BLAKE3 of the bytes that it was read from.
 struct Toml<T> {
     value: T,
+    text: String,
     digest: String,
 }
 
@@ -178,8 +181,12 @@ fn policy(
 ) -> Result<(Policy, String), Failure> {
     let path = flags.policy.clone().or_else(|| file.policy.as_ref().map(|path| base.join(path)));
     let path = path.ok_or_else(|| usage("no policy: give --policy, or policy in the job"))?;
-    let Toml { value: policy, digest } = read_toml::<Policy>(&path, "policy")?;
+    let Toml { value: file, text, digest } = read_toml::<PolicyFile>(&path, "policy")?;
     let shown = path.display();
+    let policy = Policy::try_from(file).map_err(|error| {
+        let at = line_of(&text, error.field()).map(|line| format!(" in line {line}"));
+        wrong(format!("the policy {shown} is wrong{}: {error}", at.unwrap_or_default()))
+    })?;
     if policy.purpose != purpose {
         return Err(wrong(format!(
             "the policy {shown} allows {}, and the job is for {}",
@@ -193,15 +200,33 @@ fn policy(
             purpose.name()
         )));
     }
-    let asks = purpose != Purpose::AntiSpam;
-    if asks && policy.blank_consent == BlankConsent::NotAsked {
-        return Err(wrong(format!(
-            "the policy {shown} asks nobody's consent, which {} needs: \
-             say blank_consent = \"allowed\" or \"barred\"",
-            purpose.name()
-        )));
-    }
     Ok((policy, digest))
+}
+
+/// The line in which a field or a section is given a value; none when it is missing.
+fn line_of(text: &str, field: &str) -> Option<usize> {
+    let gives = |line: &str| {
+        let line = line.trim_start().trim_start_matches('[');
+        let (name, rest) = line.split_at(line.find(['=', ']', ' ']).unwrap_or(line.len()));
+        !rest.is_empty() && name.rsplit('.').next() == Some(field)
+    };
+    text.lines().position(gives).map(|at| at + 1)
+}
+
+/// A column that the policy does not let a run read is no column of the job.
+fn check_columns(job: &Job) -> Result<(), Failure> {
+    let check = |rules: &ColumnRules, role, columns: &BTreeMap<Field, String>| match columns
+        .keys()
+        .find(|&&field| !rules.allow(role, field))
+    {
+        None => Ok(()),
+        Some(field) => Err(wrong(format!(
+            "the job maps the column {field} of {role}, which the policy's columns do not allow"
+        ))),
+    };
+    let rules = &job.policy.columns;
+    check(rules, Role::Accounts, &job.accounts.columns)?;
+    job.lists.iter().try_for_each(|list| check(rules, Role::List, &list.files.columns))
 }
 
 fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {

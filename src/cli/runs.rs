@@ -99,7 +99,8 @@ fn barred(
         columns: job_file::columns(Role::OptOuts, &BTreeMap::new(), &typed)?,
         country,
     };
-    Ok(pipeline::read_for_audit(&source, purpose, flags.max_unreadable_rows, secret)?)
+    let (aliases, unreadable) = (manifest.aliases, flags.max_unreadable_rows);
+    Ok(pipeline::read_for_audit(&source, purpose, aliases, unreadable, secret)?)
 }
 
 fn verdict(sections: &[Section], runs: usize, head: Option<String>) -> Result<Done, Failure> {

@@ -14,7 +14,73 @@
 //! | 229 Benin | eight digits, or 01 and eight since 30 November 2024 | ARCEP Benin, ITU national plan |
 //! | 39 Italy | with and without the leading zero | AGCOM, plan of 1998 |
 
+use serde::{Deserialize, Serialize};
+
 use crate::digits::{MOST_DIGITS, append, decimal};
+
+/// A family of other forms, by its name in policies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AliasRule {
+    /// With and without the 1 behind Mexico's calling code.
+    #[serde(rename = "mexico_1")]
+    Mexico,
+    /// With and without the 9 behind Argentina's.
+    #[serde(rename = "argentina_9")]
+    Argentina,
+    /// Brazil with and without the ninth digit.
+    #[serde(rename = "brazil_9")]
+    Brazil,
+    /// Ivory Coast before and after 2021.
+    #[serde(rename = "ivory_coast_2021")]
+    IvoryCoast,
+    /// Benin before and after 2024.
+    #[serde(rename = "benin_2024")]
+    Benin,
+    /// Italy with and without the leading zero.
+    #[serde(rename = "italy_0")]
+    Italy,
+}
+
+/// Which families a no reaches, as the policy says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "Vec<AliasRule>", into = "Vec<AliasRule>")]
+pub struct AliasRules(u8);
+
+impl AliasRule {
+    const ALL: [Self; 6] =
+        [Self::Mexico, Self::Argentina, Self::Brazil, Self::IvoryCoast, Self::Benin, Self::Italy];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl AliasRules {
+    /// Every family there is.
+    pub const ALL: Self = Self(0b11_1111);
+
+    /// These families.
+    #[must_use]
+    pub fn of(rules: &[AliasRule]) -> Self {
+        Self(rules.iter().fold(0, |bits, rule| bits | rule.bit()))
+    }
+
+    const fn has(self, rule: AliasRule) -> bool {
+        self.0 & rule.bit() != 0
+    }
+}
+
+impl From<Vec<AliasRule>> for AliasRules {
+    fn from(rules: Vec<AliasRule>) -> Self {
+        Self::of(&rules)
+    }
+}
+
+impl From<AliasRules> for Vec<AliasRule> {
+    fn from(rules: AliasRules) -> Self {
+        AliasRule::ALL.into_iter().filter(|&rule| rules.has(rule)).collect()
+    }
+}
 
 /// Most members of a class.
 const MOST_ALIASES: usize = 8;
@@ -28,15 +94,21 @@ pub struct Aliases {
 }
 
 impl Aliases {
-    /// The class of `digits`.
+    /// The class of `digits` by every family.
     #[must_use]
     pub fn of(digits: u64) -> Self {
+        Self::by(AliasRules::ALL, digits)
+    }
+
+    /// The class of `digits` by some families.
+    #[must_use]
+    pub fn by(rules: AliasRules, digits: u64) -> Self {
         let mut class = Self { digits: [digits; MOST_ALIASES], len: 1 };
         // An alias of an alias is in the class, so that it is the same whichever form came first.
         let mut next = 0;
         while next < class.len {
             let digits = class.digits[next];
-            class.add_neighbours(digits);
+            class.add_neighbours(rules, digits);
             next += 1;
         }
         class
@@ -55,19 +127,30 @@ impl Aliases {
         }
     }
 
-    fn add_neighbours(&mut self, digits: u64) {
+    fn add_neighbours(&mut self, rules: AliasRules, digits: u64) {
         let mut text = [0; MOST_DIGITS];
         let text = decimal(digits, &mut text);
+        let has = |rule| rules.has(rule);
         match text {
-            [b'5', b'2', national @ ..] => self.add_with_or_without(52, national, b"1", 10),
-            [b'5', b'4', national @ ..] => self.add_with_or_without(54, national, b"9", 10),
-            [b'5', b'5', national @ ..] => self.add_brazil(national),
-            [b'2', b'2', b'5', national @ ..] => self.add_ivory_coast(national),
-            [b'2', b'2', b'9', national @ ..] => {
+            [b'5', b'2', national @ ..] if has(AliasRule::Mexico) => {
+                self.add_with_or_without(52, national, b"1", 10);
+            }
+            [b'5', b'4', national @ ..] if has(AliasRule::Argentina) => {
+                self.add_with_or_without(54, national, b"9", 10);
+            }
+            [b'5', b'5', national @ ..] if has(AliasRule::Brazil) => self.add_brazil(national),
+            [b'2', b'2', b'5', national @ ..] if has(AliasRule::IvoryCoast) => {
+                self.add_ivory_coast(national);
+            }
+            [b'2', b'2', b'9', national @ ..] if has(AliasRule::Benin) => {
                 self.add_with_or_without(229, national, b"01", 8);
             }
-            [b'3', b'9', b'0', national @ ..] => self.add_parts(39, &[national]),
-            [b'3', b'9', national @ ..] => self.add_parts(39, &[b"0", national]),
+            [b'3', b'9', b'0', national @ ..] if has(AliasRule::Italy) => {
+                self.add_parts(39, &[national]);
+            }
+            [b'3', b'9', national @ ..] if has(AliasRule::Italy) => {
+                self.add_parts(39, &[b"0", national]);
+            }
             _ => {}
         }
     }
@@ -155,5 +238,14 @@ mod tests {
         assert_eq!(Aliases::of(12_025_550_123).expose_digits(), [12_025_550_123]);
         assert_eq!(Aliases::of(447_911_123_456).expose_digits(), [447_911_123_456]);
         assert_eq!(Aliases::of(u64::MAX).expose_digits(), [u64::MAX]);
+    }
+
+    #[test]
+    fn a_family_that_a_policy_leaves_out_reaches_nobody() {
+        let rules = AliasRules::of(&[AliasRule::Mexico, AliasRule::Italy]);
+        let len = |digits| Aliases::by(rules, digits).expose_digits().len();
+        assert_eq!((len(525_512_345_678), len(541_123_456_789)), (2, 1));
+        assert_eq!(AliasRules::of(&AliasRule::ALL), AliasRules::ALL);
+        assert_eq!(AliasRules::from(Vec::from(rules)), rules);
     }
 }

@@ -14,6 +14,7 @@
 
 mod aliases;
 mod gpp;
+mod purpose;
 pub mod signals;
 mod suppression;
 pub mod vocabulary;
@@ -22,63 +23,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::normalise::{E164, Reading};
 
-pub use aliases::Aliases;
+pub use aliases::{AliasRule, AliasRules, Aliases};
+pub use purpose::Purpose;
 pub use signals::{Signal, SignalColumns};
 pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
 pub use vocabulary::Consent;
-
-/// What a run uses people's numbers for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// Custom audiences for advertisers.
-    Ads,
-    /// Suggestions of people one may know.
-    FriendSuggestions,
-    /// Counts of active people.
-    Analytics,
-    /// Accounts on an abuse list.
-    AntiSpam,
-    /// Messages from businesses.
-    BusinessMessaging,
-}
-
-impl Purpose {
-    /// All five.
-    pub const ALL: [Self; 5] = [
-        Self::Ads,
-        Self::FriendSuggestions,
-        Self::Analytics,
-        Self::AntiSpam,
-        Self::BusinessMessaging,
-    ];
-
-    /// The name in job files, policies, opt-out rows and column names (`consent_ads`).
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ads => "ads",
-            Self::FriendSuggestions => "friend_suggestions",
-            Self::Analytics => "analytics",
-            Self::AntiSpam => "anti_spam",
-            Self::BusinessMessaging => "business_messaging",
-        }
-    }
-
-    /// The purpose with that name, in any case, with blanks or hyphens for underscores.
-    #[must_use]
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        let same = |known: &Self| {
-            let known = known.name().as_bytes();
-            known.len() == name.len()
-                && known.iter().zip(name).all(|(known, byte)| match byte {
-                    b' ' | b'-' => *known == b'_',
-                    other => *known == other.to_ascii_lowercase(),
-                })
-        };
-        Self::ALL.into_iter().find(same)
-    }
-}
 
 /// What a blank consent cell means for a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

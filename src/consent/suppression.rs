@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::{Aliases, Purpose};
+use super::{AliasRules, Aliases, Purpose};
 use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
 use crate::normalise::{self, E164, Hint, RejectReason};
 
 /// Everyone who opted out of the run's purpose.
-#[derive(Default)]
 pub struct Suppressions {
+    aliases: AliasRules,
     /// Calling code and national digits of every number and alias.
     numbers: HashSet<u64>,
     /// Keys of the rows that came as digests; the number behind them is not known.
@@ -111,6 +111,18 @@ impl std::fmt::Debug for OptOutRow {
 }
 
 impl Suppressions {
+    /// Nobody yet; each number that is added bars its aliases by these rules.
+    #[must_use]
+    pub fn new(aliases: AliasRules) -> Self {
+        Self { aliases, numbers: HashSet::new(), hashed: HashSet::new() }
+    }
+
+    /// Every form in which the person behind `digits` is barred.
+    #[must_use]
+    pub fn aliases_of(&self, digits: u64) -> Aliases {
+        Aliases::by(self.aliases, digits)
+    }
+
     /// Adds a row. True when it bars someone that no earlier row barred.
     pub fn add(&mut self, row: &OptOutRow) -> bool {
         match row {
@@ -119,7 +131,7 @@ impl Suppressions {
                 let mut added = hashed.is_some_and(|key| self.hashed.insert(key));
                 for digits in numbers {
                     added |= self.numbers.insert(*digits);
-                    self.numbers.extend(Aliases::of(*digits).expose_digits());
+                    self.numbers.extend(Aliases::by(self.aliases, *digits).expose_digits());
                 }
                 added
             }
@@ -138,7 +150,7 @@ impl Suppressions {
     #[must_use]
     pub fn bar_by_digest(&self, number: E164, keyer: &Keyer) -> bool {
         !self.hashed.is_empty()
-            && Aliases::of(number.expose_digits()).expose_digits().iter().any(|&digits| {
+            && self.aliases_of(number.expose_digits()).expose_digits().iter().any(|&digits| {
                 Form::ALL
                     .iter()
                     .any(|&form| self.hashed.contains(&keyer.key_of_digits(digits, form)))

@@ -228,11 +228,21 @@ pub enum Field {
     AdUserData,
     /// Google's consent to personalised advertising.
     AdPersonalization,
+    /// When the messenger last verified that the account's holder has the number.
+    VerifiedAt,
+    /// When the account was last used.
+    LastActive,
+    /// Whose address book the row is from: the messenger's number of that person.
+    OwnerPhone,
+    /// When the list's owner and the person last dealt with each other.
+    LastContactAt,
+    /// When the person opted in to hearing from the list's owner.
+    OptedInAt,
 }
 
 impl Field {
     /// All fields, in the order of their declaration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Phone,
         Self::PhoneSha256,
         Self::Country,
@@ -250,6 +260,11 @@ impl Field {
         Self::DataProcessingOptions,
         Self::AdUserData,
         Self::AdPersonalization,
+        Self::VerifiedAt,
+        Self::LastActive,
+        Self::OwnerPhone,
+        Self::LastContactAt,
+        Self::OptedInAt,
     ];
 
     /// The field's name in the job file and in messages.
@@ -273,6 +288,11 @@ impl Field {
             Self::DataProcessingOptions => "data_processing_options",
             Self::AdUserData => "ad_user_data",
             Self::AdPersonalization => "ad_personalization",
+            Self::VerifiedAt => "verified_at",
+            Self::LastActive => "last_active",
+            Self::OwnerPhone => "owner_phone",
+            Self::LastContactAt => "last_contact_at",
+            Self::OptedInAt => "opted_in_at",
         }
     }
 
@@ -323,6 +343,11 @@ impl Field {
             Self::DataProcessingOptions => &["data_processing_options", "ldu"],
             Self::AdUserData => &["ad_user_data", "aduserdata"],
             Self::AdPersonalization => &["ad_personalization", "adpersonalization"],
+            Self::VerifiedAt => &["verified_at", "phone_verified_at", "number_verified_at"],
+            Self::LastActive => &["last_active", "last_active_at", "last_seen", "last_seen_at"],
+            Self::OwnerPhone => &["owner_phone", "owner_msisdn", "owner_number", "owner"],
+            Self::LastContactAt => &["last_contact_at", "last_contact", "last_contacted_at"],
+            Self::OptedInAt => &["opted_in_at", "opt_in_at"],
         }
     }
 

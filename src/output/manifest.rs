@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Floors;
+use crate::consent::AliasRules;
+use crate::policy::{Floors, LegalBasis};
 
 /// What a run read and wrote. Holds no time: same inputs, same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Manifest {
     pub policy_digest: String,
     /// What the numbers were used for.
     pub purpose: String,
+    /// Why that is lawful, as the policy's author decided.
+    pub legal_basis: LegalBasis,
+    /// Which other forms of a number a no reached.
+    pub aliases: AliasRules,
     /// The job's name.
     pub job: String,
     /// What was read.

@@ -3,7 +3,7 @@
 use super::waves::Work;
 use super::{Rejects, RunError, want};
 use crate::consent::{
-    self, Aliases, BarReason, BlankConsent, Consent, Permitted, Signal, SignalColumns, Suppressions,
+    self, BarReason, BlankConsent, Consent, Permitted, Signal, SignalColumns, Suppressions,
 };
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
@@ -34,6 +34,7 @@ pub(super) fn source(job: &Job, location: &Location) -> Source {
         want(columns, Field::Os, Need::Optional),
         want(columns, Field::Device, Need::Optional),
     ];
+    wants.retain(|want| job.policy.columns.allow(Role::Accounts, want.field));
     if job.policy.blank_consent != BlankConsent::NotAsked {
         let mut consent = want(columns, Field::Consent, Need::Required);
         consent.mapped.get_or_insert_with(|| format!("consent_{}", job.purpose.name()));
@@ -194,7 +195,7 @@ impl Probing<'_, '_> {
     }
 
     fn alias_slots(&self, digits: u64) -> Vec<SlotNo> {
-        let aliases = Aliases::of(digits);
+        let aliases = self.suppressions.aliases_of(digits);
         let aliases = aliases.expose_digits().iter();
         aliases.flat_map(|&digits| self.index.find_digits(digits, self.keyer)).collect()
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::accounts::Probing;
 use super::waves;
 use super::{RunError, Watch};
-use crate::consent::{BlankConsent, SuppressionReader, Suppressions};
+use crate::consent::{AliasRules, BlankConsent, SuppressionReader, Suppressions};
 use crate::input::{self, Field, Limits, Location, Need, Role, Source, Want};
 use crate::join::{Fate, InputNo, ListIndex, ListNo};
 use crate::key::{Form, Keyer};
@@ -72,7 +72,7 @@ pub(super) fn probe(
     watch: &Watch,
 ) -> Result<(), RunError> {
     let barred = send(index, suppressions, keyer, blank, watch)?.barred;
-    let nobody = Suppressions::default();
+    let nobody = Suppressions::new(AliasRules::ALL);
     let found = send(index, &nobody, keyer, blank, watch)?;
     if barred != CANARIES.len() as u64 {
         return Err(RunError::CanaryEscaped { what: "an opted-out account was not barred" });

@@ -327,6 +327,8 @@ fn write_manifest(
         key_id: begun.job.secret.key_id(),
         policy_digest: begun.job.policy_digest.clone(),
         purpose: begun.job.purpose.name().to_owned(),
+        legal_basis: begun.job.policy.legal_basis,
+        aliases: begun.job.policy.aliases,
         job: begun.job.name.to_string(),
         inputs: inputs.map(manifest_input).collect(),
         files: files.collect::<Result<_, OutputError>>()?,

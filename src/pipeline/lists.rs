@@ -78,7 +78,7 @@ pub(super) fn read(
     let mut lists = Lists { index, inputs: Vec::new(), groups: Vec::new(), crowded: Vec::new() };
     for source in &job.lists {
         for location in &source.files.locations {
-            let opened = source_of(source, location);
+            let opened = source_of(source, location, &job.policy);
             let mut reader = input::open(&opened, Arc::clone(&watch.meter))?;
             let has_numbers = reader.columns().has(Field::Phone);
             let column = phone_column(source.phones, has_numbers, &reader);
@@ -113,20 +113,21 @@ pub(super) fn read(
     Ok(lists)
 }
 
-fn source_of(source: &ListSource, location: &Location) -> Source {
+fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Source {
     let columns = &source.files.columns;
     let phone = match source.phones {
         Phones::Raw => Need::Required,
         Phones::ByColumn | Phones::Hashed(_) | Phones::Probe => Need::OneOf,
     };
     let digest = if phone == Need::Required { Need::Optional } else { Need::OneOf };
-    let wants = vec![
+    let mut wants = vec![
         want(columns, Field::Phone, phone),
         want(columns, Field::PhoneSha256, digest),
         want(columns, Field::Country, Need::Optional),
         want(columns, Field::ListId, Need::Optional),
         want(columns, Field::AdvertiserId, Need::Optional),
     ];
+    wants.retain(|want| policy.columns.allow(Role::List, want.field));
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 

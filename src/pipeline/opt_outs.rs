@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::waves::{self, Work};
 use super::{OptOutError, ReadInput, Rejects, RunError, Watch, hint_of, want};
-use crate::consent::{self, OptOutRow, Purpose, SuppressionReader, Suppressions};
+use crate::consent::{self, AliasRules, OptOutRow, Purpose, SuppressionReader, Suppressions};
 use crate::input::{
     self, Batch, ErrorKind, Field, InputError, Limits, Location, Need, Role, Source,
 };
@@ -55,12 +55,20 @@ pub(super) struct Road<'a> {
     source: &'a OptOutSource,
     purpose: Purpose,
     rules: &'a OptOutRules,
+    aliases: AliasRules,
     keyer: &'a Keyer,
 }
 
 impl<'a> Road<'a> {
     pub(super) const fn of(job: &'a Job, keyer: &'a Keyer) -> Self {
-        Self { source: &job.opt_outs, purpose: job.purpose, rules: &job.policy.opt_outs, keyer }
+        let policy = &job.policy;
+        Self {
+            source: &job.opt_outs,
+            purpose: job.purpose,
+            rules: &policy.opt_outs,
+            aliases: policy.aliases,
+            keyer,
+        }
     }
 }
 
@@ -75,6 +83,7 @@ impl<'a> Road<'a> {
 pub fn read_for_audit(
     source: &OptOutSource,
     purpose: Purpose,
+    aliases: AliasRules,
     max_unreadable_rows: u64,
     secret: &Secret,
 ) -> Result<Vec<MatchKey>, RunError> {
@@ -91,7 +100,7 @@ pub fn read_for_audit(
         when_line_end_missing: Gate::Allow,
     };
     let keyer = Keyer::new(secret);
-    let road = Road { source, purpose, rules: &rules, keyer: &keyer };
+    let road = Road { source, purpose, rules: &rules, aliases, keyer: &keyer };
     let found = read(&road, None, &mut Timings::default(), &Watch::default())?;
     let numbers: Vec<_> = found.suppressions.expose_digits().collect();
     let keys =
@@ -113,7 +122,8 @@ pub(super) fn read(
         return Err(OptOutError::NotNamed.into());
     }
     let locations: Vec<_> = seen.iter().map(|seen| seen.location.clone()).collect();
-    let mut found = OptOuts { suppressions: Suppressions::default(), inputs: Vec::new(), seen };
+    let mut found =
+        OptOuts { suppressions: Suppressions::new(road.aliases), inputs: Vec::new(), seen };
     let mut first = None;
     for location in &locations {
         if !check_age(location, rules, SystemTime::now())? {

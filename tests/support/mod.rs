@@ -292,8 +292,16 @@ files = ["opt_outs.csv"]
 "#;
 
 pub const POLICY: &str = r#"purpose = "ads"
+legal_basis = "legitimate_interest"
 blank_consent = "allowed"
 number_types = ["MOBILE", "FIXED_LINE", "FIXED_LINE_OR_MOBILE", "VOIP", "PERSONAL_NUMBER"]
+aliases = ["mexico_1", "argentina_9", "brazil_9", "ivory_coast_2021", "benin_2024", "italy_0"]
+excluded_regions = []
+recycled_numbers = "withhold"
+
+[columns]
+accounts = ["phone", "consent", "os", "device", "verified_at"]
+list = ["phone", "phone_sha256", "country", "list_id", "advertiser_id", "last_contact_at"]
 
 [floors]
 list_numbers = 1
