@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::people::Random;
+use crate::support::random::Random;
 use crate::support::{FIXED_FILES, Scene, files_under, json_file, mode, wait_for};
 
 const KILLS: usize = 60;

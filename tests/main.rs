@@ -5,7 +5,8 @@
 //! | `mod tests` in a stage | unit | it needs something private |
 //! | `golden.rs` | a folder under `fixtures/cases/<a_sentence>/` is a test | files can show the behaviour; `PHONEMATCH_BLESS=1` rewrites the expectations and the diff is reviewed |
 //! | `properties.rs` | proptest | it holds for all inputs: normalising twice is once; threads and row order change nothing; ledgers balance; no cell below k; no barred number out |
-//! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it; `PHONEMATCH_WORLDS=n` tries n of them |
+//! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it |
+//! | `worlds.rs` | random small worlds, very many of them | it holds in all worlds; `PHONEMATCH_WORLDS=n` tries n of them |
 //! | `conformance.rs` | the phone corpus | decisions equal the reference |
 //! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
@@ -49,3 +50,4 @@ mod policies;
 mod privacy;
 mod properties;
 mod tidy;
+mod worlds;

@@ -1,7 +1,7 @@
 //! Known numbers are planted in every place a number can stand, the program is run so that it
 //! succeeds and so that it fails in every way, and every byte it wrote is searched for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 
-use crate::support::keys::{Form, digest, match_key};
+use crate::support::keys::{Form, Tokens, digest, match_key};
 use crate::support::{Outcome, SECRET_HEX, Scene, files_under, finish, phonematch, tables};
 
 /// Numbers that stand somewhere in the inputs, as E.164 digits and as the national part.
@@ -355,6 +355,9 @@ fn the_other_commands_tell_no_number_but_in_their_result() {
     let planted = Planted::new();
     planted.loud(&[]).must_end_with(0);
     planted.must_not_leak(&planted.scene.audit("run"), "audit");
+    planted.loud(&["--out", "next"]).must_end_with(0);
+    let diff = finish(phonematch().current_dir(planted.scene.path()).args(["diff", "run", "next"]));
+    planted.must_not_leak(&diff.must_end_with(0), "diff");
     planted.scene.append("opt_outs.csv", "+1 202 555 0171,,\n");
     let found = planted.scene.audit("run").must_end_with(65);
     planted.must_not_leak(&found, "audit that finds somebody");
@@ -398,4 +401,74 @@ fn a_folder_of_a_run_is_all_that_a_run_writes() {
         .collect();
     let run: &Path = &planted.scene.at("run");
     assert!(new.iter().all(|path| path.starts_with(run)), "{new:?}");
+}
+
+/// Tokens of a run, by recipient.
+fn published_tokens(run: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut tokens = BTreeMap::<_, BTreeSet<_>>::new();
+    for row in tables::rows(&run.join("matches.parquet")) {
+        tokens.entry(row["recipient"].clone()).or_default().insert(row["token"].clone());
+    }
+    tokens
+}
+
+/// Whoever steals a run has its tokens, its manifest and this program, and a phone number has few
+/// digits. A million candidates, every released number among them, are hashed in every way that
+/// needs no secret, or a secret that the run's files could be thought to hold; none gives a token.
+/// With the secret the same search finds everybody, so it does search.
+#[test]
+fn a_million_guesses_find_nobody_behind_a_published_token() {
+    let scene = Scene::small();
+    scene.publish(&["--quiet"]);
+    let tokens: BTreeSet<[u8; 16]> = published_tokens(&scene.at("run"))["acme"]
+        .iter()
+        .map(|token| hex::decode(token).unwrap().try_into().unwrap())
+        .collect();
+    assert_eq!(tokens.len(), 2);
+    let manifest = scene.manifest("run");
+    let from_text = |text: &str| hex::encode(blake3::hash(text.as_bytes()).as_bytes());
+    let wrong_secrets = [
+        "00".repeat(32),
+        from_text(manifest["key_id"].as_str().unwrap()),
+        from_text(manifest["policy_digest"].as_str().unwrap()),
+        manifest["seal"].as_str().unwrap().to_owned(),
+    ];
+    let wrong: Vec<_> = wrong_secrets.iter().map(|secret| Tokens::of(secret, "acme")).collect();
+    let right = Tokens::of(SECRET_HEX, "acme");
+    // 1 202 500 0000 to 1 202 599 9999 hold one of the two, the block in London the other.
+    let candidates =
+        || (12_025_000_000_u64..12_026_000_000).chain(442_079_460_000..442_079_461_000);
+    let (mut unkeyed, mut guessed, mut known) = (0, 0, 0);
+    for candidate in candidates() {
+        let digits = candidate.to_string();
+        for form in [Form::E164, Form::Digits] {
+            let digest = digest(&digits, form);
+            let halves = [&digest[..16], &digest[16..]];
+            unkeyed += usize::from(halves.iter().any(|half| tokens.contains(*half)));
+            let of = |keys: &Tokens| tokens.contains(&keys.token(&digits, form));
+            guessed += usize::from(wrong.iter().any(of));
+            known += usize::from(of(&right));
+        }
+    }
+    assert_eq!([unkeyed, guessed, known], [0, 0, 2]);
+    assert!(candidates().count() > 1_000_000);
+}
+
+#[test]
+fn two_recipients_of_the_same_list_have_no_token_in_common() {
+    let scene = Scene::made_up(1500, 700, 23);
+    scene.edit("policy.toml", "list_numbers = 100", "list_numbers = 20");
+    scene.edit("policy.toml", "matched_people = 100", "matched_people = 20");
+    let list = scene.read("list.csv");
+    let with_recipient = |recipient: &str, rows: &str| -> String {
+        rows.lines().map(|row| format!("{row},{recipient}\n")).collect()
+    };
+    let (header, rows) = list.split_once('\n').unwrap();
+    let text = format!("{header},advertiser_id\n");
+    scene.write("list.csv", text + &with_recipient("acme", rows) + &with_recipient("globex", rows));
+    scene.publish(&["--quiet"]);
+    let tokens = published_tokens(&scene.at("run"));
+    let (acme, globex) = (&tokens["acme"], &tokens["globex"]);
+    assert!(acme.len() > 100 && acme.len() == globex.len(), "{} {}", acme.len(), globex.len());
+    assert!(acme.is_disjoint(globex));
 }

@@ -6,7 +6,8 @@ use phonematch::normalise::{Checks, E164_TEXT_LEN, Hint, Reading, read};
 use proptest::prelude::*;
 
 use crate::support::keys::{Form, token};
-use crate::support::people::{KINDS, Random, abroad, person};
+use crate::support::people::{KINDS, abroad, person};
+use crate::support::random::Random;
 use crate::support::{SECRET_HEX, Scene, published_bytes, tables};
 
 fn text_of(reading: &Reading) -> String {

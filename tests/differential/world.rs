@@ -4,6 +4,7 @@ use phonematch::normalise::{Hint, Region};
 
 use super::metadata::{self, Metadata, Territory};
 use super::pattern::Pattern;
+use crate::support::random::Random;
 
 /// One question to both readers.
 pub struct Case {
@@ -11,50 +12,21 @@ pub struct Case {
     pub hint: Hint,
 }
 
-/// Random draws (splitmix64: Steele, Lea and Flood 2014), the same for the same seed.
-pub struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-
-    pub fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-
-    pub fn from<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
-}
-
 /// All numbering plans, and the dice.
 pub struct World {
     metadata: Metadata,
-    draw: Draw,
+    draw: Random,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        Self { metadata: metadata::load().unwrap(), draw: Draw(seed) }
+        Self { metadata: metadata::load().unwrap(), draw: Random(seed) }
     }
 
     /// A number of some territory, written somehow, to be read under some hint.
     pub fn case(&mut self) -> Case {
         let Self { metadata, draw } = self;
-        let territory = draw.from(&metadata.territories);
+        let territory = draw.pick_ref(&metadata.territories);
         if draw.one_in(12) {
             return noise(metadata, draw);
         }
@@ -84,13 +56,13 @@ impl World {
 }
 
 /// A walk through one of a territory's patterns, its length possible or not.
-fn national(territory: &Territory, draw: &mut Draw) -> String {
+fn national(territory: &Territory, draw: &mut Random) -> String {
     let mut all = vec![&territory.general];
     all.extend(territory.other_types.iter().map(|(_, desc)| desc));
     all.extend(&territory.fixed_line);
     all.extend(&territory.mobile);
     let mut text = String::new();
-    walk(&draw.of(&all).pattern, draw, &mut text);
+    walk(&draw.pick(&all).pattern, draw, &mut text);
     if let Some(leading) = &territory.leading_digits
         && draw.one_in(6)
     {
@@ -102,15 +74,15 @@ fn national(territory: &Territory, draw: &mut Draw) -> String {
     text
 }
 
-fn walk(pattern: &Pattern, draw: &mut Draw, text: &mut String) {
+fn walk(pattern: &Pattern, draw: &mut Random, text: &mut String) {
     match pattern {
         Pattern::End => {}
         Pattern::Class(set) => {
             let digits: Vec<u8> = (0..10).filter(|d| set & (1 << d) != 0).collect();
-            text.push(char::from(b'0' + draw.of(&digits)));
+            text.push(char::from(b'0' + draw.pick(&digits)));
         }
         Pattern::Concat(parts) => parts.iter().for_each(|part| walk(part, draw, text)),
-        Pattern::Alt(parts) => walk(draw.from(parts), draw, text),
+        Pattern::Alt(parts) => walk(draw.pick_ref(parts), draw, text),
         Pattern::Group(_, inner) => walk(inner, draw, text),
         Pattern::Repeat(inner, min, max) => {
             for _ in 0..min + draw.below(max - min + 1) {
@@ -120,12 +92,12 @@ fn walk(pattern: &Pattern, draw: &mut Draw, text: &mut String) {
     }
 }
 
-fn digit(draw: &mut Draw) -> char {
+fn digit(draw: &mut Random) -> char {
     char::from(b"0123456789"[draw.below(10)])
 }
 
 /// One or two typing errors.
-fn mutate(text: &mut String, draw: &mut Draw) {
+fn mutate(text: &mut String, draw: &mut Random) {
     for _ in 0..1 + draw.below(2) {
         let at = draw.below(text.len() + 1);
         match draw.below(4) {
@@ -144,8 +116,8 @@ fn mutate(text: &mut String, draw: &mut Draw) {
 }
 
 /// To a length near a limit.
-fn stretch(text: &mut String, draw: &mut Draw) {
-    let wanted = draw.of(&[1, 2, 3, 4, 5, 13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 30]);
+fn stretch(text: &mut String, draw: &mut Random) {
+    let wanted = draw.pick(&[1, 2, 3, 4, 5, 13, 14, 15, 16, 17, 18, 19, 20, 21, 24, 30]);
     while text.len() < wanted {
         text.push(digit(draw));
     }
@@ -153,18 +125,18 @@ fn stretch(text: &mut String, draw: &mut Draw) {
 }
 
 /// Zeros, then one digit over and over or digits along the keys.
-fn filler(draw: &mut Draw) -> String {
+fn filler(draw: &mut Random) -> String {
     let zeros = "0".repeat(draw.below(22));
     let count = draw.below(13);
     if draw.one_in(2) {
         let digit = digit(draw).to_string();
         return zeros + &digit.repeat(count + 1);
     }
-    let keys = draw.of(&["12345678901234567890", "98765432100000000000"]);
+    let keys = draw.pick(&["12345678901234567890", "98765432100000000000"]);
     zeros + &keys[..=count]
 }
 
-fn walked(pattern: Option<&Pattern>, draw: &mut Draw) -> String {
+fn walked(pattern: Option<&Pattern>, draw: &mut Random) -> String {
     let mut text = String::new();
     if let Some(pattern) = pattern {
         walk(pattern, draw, &mut text);
@@ -177,7 +149,7 @@ fn region_hint(territory: &Territory) -> Hint {
     Hint::Region(region.unwrap_or(Region::WORLD))
 }
 
-fn any_hint(metadata: &Metadata, territory: &Territory, draw: &mut Draw) -> Hint {
+fn any_hint(metadata: &Metadata, territory: &Territory, draw: &mut Random) -> Hint {
     match draw.below(16) {
         0..4 => Hint::International,
         4..6 => Hint::None,
@@ -188,9 +160,9 @@ fn any_hint(metadata: &Metadata, territory: &Territory, draw: &mut Draw) -> Hint
             let code = territory.calling_code;
             let same: Vec<_> =
                 metadata.territories.iter().filter(|t| t.calling_code == code).collect();
-            region_hint(draw.of(&same))
+            region_hint(draw.pick(&same))
         }
-        _ => region_hint(draw.from(&metadata.territories)),
+        _ => region_hint(draw.pick_ref(&metadata.territories)),
     }
 }
 
@@ -199,7 +171,7 @@ fn spelled(
     metadata: &Metadata,
     territory: &Territory,
     national: &str,
-    draw: &mut Draw,
+    draw: &mut Random,
 ) -> (String, Hint) {
     let code = territory.calling_code;
     let own = region_hint(territory);
@@ -213,7 +185,7 @@ fn spelled(
             (format!("{prefix}{national}"), own)
         }
         11..13 => {
-            let from = draw.from(&metadata.territories);
+            let from = draw.pick_ref(&metadata.territories);
             let idd = walked(from.idd.as_ref(), draw);
             (format!("{idd}{code}{national}"), region_hint(from))
         }
@@ -227,7 +199,7 @@ fn spelled(
             (format!("{code}{prefix}{national}"), any_hint(metadata, territory, draw))
         }
         _ => {
-            let odd = draw.of(&["0", "00", "+00", "+0", "011", "++", "1", "0011", "810", "8~10"]);
+            let odd = draw.pick(&["0", "00", "+00", "+0", "011", "++", "1", "0011", "810", "8~10"]);
             (format!("{odd}{code}{national}"), any_hint(metadata, territory, draw))
         }
     }
@@ -238,20 +210,20 @@ const SEPARATORS: [&str; 22] = [
     "\u{2013}", "\u{200e}", "\u{ad}", "\u{200b}", "\u{3000}", "\u{2060}", "\u{ff0f}",
 ];
 
-fn separated(text: &str, draw: &mut Draw) -> String {
+fn separated(text: &str, draw: &mut Random) -> String {
     let every = 2 + draw.below(4);
     let mut found = String::new();
     for (index, c) in text.chars().enumerate() {
         if index > 0 && draw.one_in(every) {
-            found.push_str(draw.of(&SEPARATORS));
+            found.push_str(draw.pick(&SEPARATORS));
         }
         found.push(c);
     }
     found
 }
 
-fn in_another_script(text: &str, draw: &mut Draw) -> String {
-    let zero = draw.of(&[0xff10, 0x660, 0x6f0, 0x966, 0x1d7ce, 0x9e6, 0xe50]);
+fn in_another_script(text: &str, draw: &mut Random) -> String {
+    let zero = draw.pick(&[0xff10, 0x660, 0x6f0, 0x966, 0x1d7ce, 0x9e6, 0xe50]);
     let all = !draw.one_in(4);
     text.chars()
         .map(|c| match c.to_digit(10) {
@@ -295,20 +267,20 @@ const AFTER: [&str; 26] = [
     "\u{30fc}",
 ];
 
-fn decorated(text: &str, draw: &mut Draw) -> String {
+fn decorated(text: &str, draw: &mut Random) -> String {
     let mut found = String::new();
     if draw.one_in(2) {
-        found.push_str(draw.of(&BEFORE));
+        found.push_str(draw.pick(&BEFORE));
     }
     found.push_str(text);
     if !draw.one_in(3) {
-        found.push_str(draw.of(&AFTER));
+        found.push_str(draw.pick(&AFTER));
     }
     found
 }
 
 /// Strings over the gate's alphabet that are nobody's number.
-fn noise(metadata: &Metadata, draw: &mut Draw) -> Case {
+fn noise(metadata: &Metadata, draw: &mut Random) -> Case {
     const ALPHABET: [&str; 36] = [
         "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "1", "0", "7", "9", "4", "+", " ",
         "-", "(", ")", ".", "[", "]", "/", "*", "\u{a0}", "\u{2011}", "\u{200f}", "\u{ff15}", ",",
@@ -334,6 +306,6 @@ fn noise(metadata: &Metadata, draw: &mut Draw) -> Case {
     if draw.one_in(200) {
         text.extend([b' '; 300].iter().take(draw.below(300)));
     }
-    let territory = draw.from(&metadata.territories);
+    let territory = draw.pick_ref(&metadata.territories);
     Case { text, hint: any_hint(metadata, territory, draw) }
 }

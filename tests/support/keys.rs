@@ -40,7 +40,27 @@ pub fn match_key(secret_hex: &str, digits: &str, form: Form) -> [u8; 16] {
 
 /// The token of the number with these digits, for one recipient.
 pub fn token(secret_hex: &str, recipient: &str, digits: &str, form: Form) -> String {
-    let match_key = match_key(secret_hex, digits, form);
-    let recipient_key = subkey(secret_hex, &format!("phonematch/recipient/v1/{recipient}"));
-    hex::encode(half_mac(&recipient_key, &match_key))
+    hex::encode(Tokens::of(secret_hex, recipient).token(digits, form))
+}
+
+/// Makes many tokens of one recipient: its two keys are made once.
+pub struct Tokens {
+    join: Hmac<Sha256>,
+    recipient: Hmac<Sha256>,
+}
+
+impl Tokens {
+    pub fn of(secret_hex: &str, recipient: &str) -> Self {
+        let recipient = format!("phonematch/recipient/v1/{recipient}");
+        let keyed = |info: &str| Hmac::new_from_slice(&subkey(secret_hex, info)).unwrap();
+        Self { join: keyed("phonematch/join/v1"), recipient: keyed(&recipient) }
+    }
+
+    pub fn token(&self, digits: &str, form: Form) -> [u8; 16] {
+        let half = |keyed: &Hmac<Sha256>, message: &[u8]| -> [u8; 16] {
+            let bytes = keyed.clone().chain_update(message).finalize().into_bytes();
+            bytes[..16].try_into().unwrap()
+        };
+        half(&self.recipient, &half(&self.join, &digest(digits, form)))
+    }
 }

@@ -2,6 +2,8 @@
 
 pub mod keys;
 pub mod people;
+pub mod random;
+pub mod small_worlds;
 pub mod tables;
 
 use std::fs;

@@ -1,0 +1,351 @@
+//! Small worlds, made up from a seed: a few people in every country whose numbers have aliases,
+//! some with accounts, some on lists, some who said no, in every spelling.
+//!
+//! A world is data first and files second, so that a test can make the same world with one person
+//! less. `model.rs` starts the program on them; `worlds.rs` runs very many in its own process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use phonematch::consent::Purpose;
+use phonematch::input::Location;
+use phonematch::job::{
+    Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+};
+use phonematch::key::{self, Secret};
+use phonematch::normalise::Region;
+
+use super::keys::{Form, digest};
+use super::people::{KINDS, Person, abroad, person};
+use super::random::Random;
+use super::{JOB, POLICY, SECRET_HEX};
+
+/// What the job file and the policy say, as far as the released set depends on it.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub blank_is_allowed: bool,
+    pub types: Vec<&'static str>,
+    pub list_numbers: usize,
+    pub matched_people: usize,
+    pub attribute_cell: usize,
+    pub opt_out_country: Option<&'static str>,
+    pub lists: Vec<List>,
+    pub opt_out_files: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct List {
+    pub file: String,
+    pub recipient: String,
+    pub id: String,
+    /// `None`: numbers as text.
+    pub hashed: Option<Form>,
+    pub separate: bool,
+}
+
+pub const ALL_TYPES: [&str; 5] =
+    ["MOBILE", "FIXED_LINE", "FIXED_LINE_OR_MOBILE", "VOIP", "PERSONAL_NUMBER"];
+
+/// How large a small world is.
+#[derive(Clone, Debug)]
+pub struct Size {
+    pub seed: u64,
+    pub people: usize,
+    pub accounts: usize,
+    pub list: usize,
+    pub lists: usize,
+    pub opt_outs: usize,
+}
+
+impl Size {
+    /// One for each number; none is larger than a person can look through.
+    pub fn drawn(seed: u64) -> Self {
+        let random = &mut Random(seed);
+        Self {
+            seed: random.next(),
+            people: 1 + random.below(50),
+            accounts: 1 + random.below(60),
+            list: 1 + random.below(60),
+            lists: 1 + random.below(3),
+            opt_outs: 1 + random.below(7),
+        }
+    }
+}
+
+/// A row of the export.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: usize,
+    pub cell: String,
+    /// Whom the cell means, as E.164 digits, where it means somebody.
+    pub digits: Option<String>,
+    pub consent: &'static str,
+    pub os: &'static str,
+    pub device: &'static str,
+    pub gpc: &'static str,
+    pub us_privacy: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub struct OptOut {
+    pub cell: String,
+    pub purpose: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    pub people: Vec<Person>,
+    pub accounts: Vec<Account>,
+    /// The rows of each list, without header.
+    pub list_rows: Vec<Vec<String>>,
+    pub opt_outs: Vec<OptOut>,
+    /// Cells of the second opt-out file, which holds hashes.
+    pub hashed_opt_outs: Vec<String>,
+    pub rules: Rules,
+}
+
+impl World {
+    pub fn drawn(size: &Size) -> Self {
+        let random = &mut Random(size.seed);
+        let people: Vec<_> =
+            (0..size.people).map(|line| person(random.below(KINDS), line % 10)).collect();
+        let mood = random.pick(&[Mood::Calm, Mood::Calm, Mood::Torn]);
+        let accounts = (0..size.accounts).map(|id| account(id, &people, mood, random)).collect();
+        let lists: Vec<_> = (0..size.lists).map(|at| list(at, random)).collect();
+        let rows = |list: &List, random: &mut Random| {
+            (0..size.list).map(|_| list_row(list, random.pick_ref(&people), random)).collect()
+        };
+        let list_rows = lists.iter().map(|list| rows(list, random)).collect();
+        let opt_outs = (0..size.opt_outs).map(|_| opt_out(&people, random)).collect();
+        let plain = people.iter().filter(|person| person.aliases.is_empty());
+        let hashed_opt_outs: Vec<_> = plain
+            .take(random.below(3))
+            .map(|person| hashed_cell(&person.digits, any_form(random), random))
+            .collect();
+        let rules = Rules {
+            blank_is_allowed: random.percent(60),
+            types: if random.percent(70) { ALL_TYPES.to_vec() } else { ALL_TYPES[..1].to_vec() },
+            list_numbers: 1 + random.below(5),
+            matched_people: 1 + random.below(3),
+            attribute_cell: 1 + random.below(4),
+            opt_out_country: Some("US"),
+            lists,
+            opt_out_files: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
+        };
+        let mut world = Self { people, accounts, list_rows, opt_outs, hashed_opt_outs, rules };
+        world.settle();
+        world
+    }
+
+    /// Names the second opt-out file only where it has a row: an empty one refuses the run.
+    pub fn settle(&mut self) {
+        let files = if self.hashed_opt_outs.is_empty() { 1 } else { 2 };
+        self.rules.opt_out_files = ["opt_outs.csv", "opt_outs-hashed.csv"][..files]
+            .iter()
+            .map(|it| it.to_string())
+            .collect();
+    }
+
+    /// Writes the inputs.
+    pub fn write(&self, folder: &Path) {
+        let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
+        let mut text = "account_id,phone,consent_ads,os,device,gpc,us_privacy\n".to_owned();
+        for it in &self.accounts {
+            let Account { id, consent, os, device, gpc, us_privacy, .. } = it;
+            let cell = csv_cell(&it.cell);
+            text += &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy}\n");
+        }
+        write("accounts.csv", text);
+        for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
+            let header =
+                if list.hashed.is_some() { "phone_sha256,note\n" } else { "phone,country\n" };
+            write(&list.file, header.to_owned() + &rows.concat());
+        }
+        let mut text = "phone,purpose,opted_out_at\n".to_owned();
+        for it in &self.opt_outs {
+            text += &format!("{},{},2026-01-01\n", csv_cell(&it.cell), it.purpose);
+        }
+        write("opt_outs.csv", text);
+        if !self.hashed_opt_outs.is_empty() {
+            let rows = self.hashed_opt_outs.iter().map(|cell| format!("{cell},\n"));
+            write(
+                "opt_outs-hashed.csv",
+                "phone_sha256,purpose\n".to_owned() + &rows.collect::<String>(),
+            );
+        }
+    }
+
+    /// The job file, for the program.
+    pub fn job_file(&self) -> String {
+        let mut job = JOB.split("[[lists]]").next().unwrap().to_owned();
+        for list in &self.rules.lists {
+            let phones = match list.hashed {
+                None => "raw",
+                Some(Form::E164) => "e164",
+                Some(Form::Digits) => "digits",
+            };
+            let several = if list.separate { "separate" } else { "reject" };
+            job += &format!(
+                "[[lists]]\nfiles = [\"{}\"]\nrecipient = \"{}\"\nid = \"{}\"\n\
+                 phones = \"{phones}\"\nseveral_numbers = \"{several}\"\n\n",
+                list.file, list.recipient, list.id
+            );
+        }
+        job + &format!("[opt_outs]\nfiles = {:?}\ncountry = \"US\"\n", self.rules.opt_out_files)
+    }
+
+    /// The same job as a value, for the library.
+    pub fn job(&self, folder: &Path, out: &str) -> Job {
+        let files = |file: &str| Files {
+            locations: vec![Location::Path(folder.join(file))],
+            columns: BTreeMap::new(),
+        };
+        let name = |text: &str| Identifier::from_text(text.as_bytes());
+        let list = |list: &List| ListSource {
+            files: files(&list.file),
+            recipient: name(&list.recipient),
+            id: name(&list.id),
+            country: None,
+            phones: match list.hashed {
+                None => Phones::Raw,
+                Some(Form::E164) => Phones::Hashed(key::Form::E164),
+                Some(Form::Digits) => Phones::Hashed(key::Form::Digits),
+            },
+            several_numbers: match list.separate {
+                true => SeveralNumbers::Separate,
+                false => SeveralNumbers::Reject,
+            },
+        };
+        let policy = self.policy();
+        Job {
+            name: name("worlds").unwrap(),
+            purpose: Purpose::Ads,
+            policy_digest: blake3::hash(policy.as_bytes()).to_hex().to_string(),
+            policy: toml::from_str(&policy).unwrap(),
+            secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
+            accounts: files("accounts.csv"),
+            lists: self.rules.lists.iter().map(list).collect(),
+            opt_outs: OptOutSource {
+                patterns: self.rules.opt_out_files.clone(),
+                base: folder.to_owned(),
+                columns: BTreeMap::new(),
+                country: self
+                    .rules
+                    .opt_out_country
+                    .map(|it| Region::from_code(it.as_bytes()).unwrap()),
+            },
+            out: folder.join(out),
+            if_exists: IfExists::Error,
+            previous: Previous::None,
+        }
+    }
+
+    pub fn policy(&self) -> String {
+        let rules = &self.rules;
+        let all = format!("{ALL_TYPES:?}");
+        assert!(POLICY.contains(&all));
+        let blank = if rules.blank_is_allowed { "allowed" } else { "barred" };
+        POLICY
+            .replace(&all, &format!("{:?}", rules.types))
+            .replace("blank_consent = \"allowed\"", &format!("blank_consent = \"{blank}\""))
+            .replace("list_numbers = 1", &format!("list_numbers = {}", rules.list_numbers))
+            .replace("matched_people = 1", &format!("matched_people = {}", rules.matched_people))
+            .replace("attribute_cell = 1", &format!("attribute_cell = {}", rules.attribute_cell))
+    }
+}
+
+/// How many of a world's people object: where most do, nobody is left to be released.
+#[derive(Clone, Copy)]
+enum Mood {
+    Calm,
+    Torn,
+}
+
+fn account(id: usize, people: &[Person], mood: Mood, random: &mut Random) -> Account {
+    let whom = random.pick_ref(people);
+    let (cell, digits) = match random.below(12) {
+        0 => (random.pick(&["", "none", "123", "+999123456789"]).to_owned(), None),
+        1 => (whom.digits.clone(), Some(whom.digits.clone())),
+        _ => (abroad(whom, random), Some(whom.digits.clone())),
+    };
+    let objects = match mood {
+        Mood::Calm => random.one_in(30),
+        Mood::Torn => random.one_in(3),
+    };
+    let agrees = ["granted", "granted", "yes", "1", "opt_in", ""];
+    let way = if objects { random.below(4) } else { 4 };
+    Account {
+        id,
+        cell,
+        digits,
+        consent: if way < 2 { ["denied", "maybe"][way] } else { random.pick(&agrees) },
+        os: random.pick(&["Android 14", "Android 14", "Android 13", "iOS 17.5", ""]),
+        device: random.pick(&["phone", "phone", "phone", "tablet"]),
+        gpc: if way == 2 { random.pick(&["1", "?"]) } else { random.pick(&["", "", "0"]) },
+        us_privacy: match way {
+            3 => random.pick(&["1YYN", "1Y"]),
+            _ => random.pick(&["", "", "1---", "1YNN"]),
+        },
+    }
+}
+
+fn list(at: usize, random: &mut Random) -> List {
+    List {
+        file: format!("list-{at}.csv"),
+        recipient: random.pick(&["acme", "globex"]).to_owned(),
+        id: format!("l{at}"),
+        hashed: random.pick(&[None, None, Some(Form::E164), Some(Form::Digits)]),
+        separate: random.percent(30),
+    }
+}
+
+fn list_row(list: &List, person: &Person, random: &mut Random) -> String {
+    match list.hashed {
+        None => format!("{},{}\n", csv_cell(&list_cell(person, random)), person.country),
+        Some(form) => format!("{},\n", hashed_cell(&person.digits, form, random)),
+    }
+}
+
+fn list_cell(person: &Person, random: &mut Random) -> String {
+    match random.below(20) {
+        0 => random
+            .pick(&["", "n/a", "12345", "4.47911E+11", "ask at the desk", "0000000000"])
+            .to_owned(),
+        1 => person.aliases.first().unwrap_or(&person.home).clone(),
+        2 => format!("+{};+12025550199", person.digits),
+        3..=9 => person.home.clone(),
+        _ => abroad(person, random),
+    }
+}
+
+fn opt_out(people: &[Person], random: &mut Random) -> OptOut {
+    let purpose = random.pick(&["", "", "ads", "ads", "analytics", "everything"]);
+    let person = random.pick_ref(people);
+    let cell = match random.below(8) {
+        0 | 1 if !person.aliases.is_empty() => random.pick_ref(&person.aliases).clone(),
+        2 if person.country == "US" => person.home.clone(),
+        3 => format!("+{}; +{}", person.digits, random.pick_ref(people).digits),
+        _ => abroad(person, random),
+    };
+    OptOut { cell, purpose }
+}
+
+pub fn any_form(random: &mut Random) -> Form {
+    random.pick(&[Form::E164, Form::Digits])
+}
+
+pub fn hashed_cell(digits: &str, form: Form, random: &mut Random) -> String {
+    let digest = digest(digits, form);
+    match random.below(3) {
+        0 => hex::encode(digest),
+        1 => hex::encode_upper(digest),
+        _ => BASE64_STANDARD.encode(digest),
+    }
+}
+
+fn csv_cell(cell: &str) -> String {
+    format!("\"{}\"", cell.replace('"', "\"\""))
+}
