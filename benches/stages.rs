@@ -15,8 +15,8 @@ use phonematch::consent::{
 };
 use phonematch::input::{self, Field, Limits, Location, Need, Role, Source, Want};
 use phonematch::job::Identifier;
-use phonematch::join::{Attributes, ListIndex, ListName};
-use phonematch::key::{Form, Keyer, MatchKey, RecipientKey, Secret};
+use phonematch::join::{Attributes, Hit, ListBuilder, ListIndex, ListName, Sought};
+use phonematch::key::{Form, Keyer, Listed, MatchKey, RecipientKey, Secret, Spelled, Told};
 use phonematch::normalise::{self, Checks, Hint, Reading};
 use phonematch::output::{self, Match};
 use phonematch::pipeline::{self, Threads, Watch};
@@ -66,8 +66,8 @@ impl Scene {
         self.readings.iter().filter_map(decide).collect()
     }
 
-    fn keys(&self, readings: &[Reading]) -> Vec<MatchKey> {
-        readings.iter().map(|reading| self.keyer.key(reading.number, Form::E164)).collect()
+    fn listed(&self) -> impl Iterator<Item = Listed> + '_ {
+        self.listed.iter().map(|&reading| self.keyer.list_one(Told::Number(reading)))
     }
 
     fn policy(&self) -> Policy {
@@ -98,30 +98,57 @@ fn read(path: &Path, role: Role) -> Vec<Reading> {
     readings
 }
 
+fn id(text: &[u8]) -> Identifier {
+    Identifier::from_text(text).expect("an identifier")
+}
+
 fn list_name() -> ListName {
-    let id = |text: &[u8]| Identifier::from_text(text).expect("an identifier");
     ListName { recipient: id(b"acme"), list_id: id(b"spring") }
 }
 
-fn index(keys: &[MatchKey]) -> ListIndex {
-    let mut index = ListIndex::default();
-    index.use_form(Form::E164);
-    let list = index.list(&list_name());
-    for &key in keys {
-        index.add(list, key, Some(0));
+fn index(listed: &[Listed]) -> ListIndex {
+    let mut builder = ListBuilder::default();
+    builder.use_form(Form::E164);
+    let list = builder.list(&list_name());
+    for few in listed.chunks(1024) {
+        builder.warm_up(few);
+        for &one in few {
+            builder.add(list, one, Some(0));
+        }
     }
-    index.finish_building();
-    index
+    builder.finish()
+}
+
+fn sought(reading: &Reading) -> Sought {
+    Sought { digits: reading.number.expose_digits(), region: Some(reading.region) }
+}
+
+fn spelled(reading: &Reading) -> Spelled {
+    Spelled { digits: reading.number.expose_digits(), form: Form::E164 }
+}
+
+fn keys(keyer: &Keyer, spelled: &[Spelled]) -> Vec<MatchKey> {
+    let mut keys = Vec::new();
+    keyer.keys(spelled, &mut keys);
+    keys
 }
 
 /// An index in which every account has been looked up.
 fn joined(scene: &Scene) -> ListIndex {
-    let mut index = index(&scene.keys(&scene.listed));
+    let mut builder = ListBuilder::default();
+    builder.use_form(Form::E164);
+    let list = builder.list(&list_name());
+    // The canaries' list, which `privacy` is told of and which never leaves.
+    builder.list(&ListName { list_id: id(b"none"), recipient: id(b"none") });
+    for listed in scene.listed() {
+        builder.add(list, listed, Some(0));
+    }
+    let mut index = builder.finish();
     for permitted in scene.permitted(&Suppressions::new(AliasRules::ALL)) {
         let key = scene.keyer.key(permitted.number(), Form::E164);
         let attributes = Attributes::from_cells(b"Android 14", b"phone");
-        if let Some(hit) = index.probe(permitted, attributes, &[key]) {
-            index.record(&hit, 0);
+        if let slot @ Some(_) = index.find(key) {
+            index.record(&Hit::of(permitted, [slot, None], attributes), 0);
         }
     }
     index
@@ -179,45 +206,103 @@ fn bench_consent(criterion: &mut Criterion, scene: &Scene) {
 fn bench_key(criterion: &mut Criterion, scene: &Scene) {
     let mut group = criterion.benchmark_group("key");
     group.throughput(Throughput::Elements(scene.readings.len() as u64));
-    group.bench_function("match_key", |bencher| bencher.iter(|| scene.keys(&scene.readings)));
-    let keys = scene.keys(&scene.readings);
+    let spelled: Vec<_> = scene.readings.iter().map(spelled).collect();
+    group.bench_function("match_key", |bencher| bencher.iter(|| keys(&scene.keyer, &spelled)));
+    group.bench_function("match_key_one_by_one", |bencher| {
+        bencher.iter(|| {
+            let key = |one: &Spelled| scene.keyer.key_of_digits(one.digits, one.form);
+            spelled.iter().map(key).max()
+        });
+    });
+    let accounts: Vec<_> = scene.readings.iter().map(sought).collect();
+    group.bench_function("sha256_of_a_phone", |bencher| {
+        let mut clues = Vec::new();
+        bencher.iter(|| {
+            clues.clear();
+            let digits = accounts.iter().map(|sought| sought.digits);
+            scene.keyer.digest_clues(digits, Form::E164, &mut clues);
+            clues.len()
+        });
+    });
+    let keys = keys(&scene.keyer, &spelled);
     let recipient = RecipientKey::new(&scene.secret, "acme");
     group.bench_function("token", |bencher| {
-        bencher.iter(|| keys.iter().map(|&key| recipient.token(key)).max());
-    });
-    group.finish();
-}
-
-fn bench_join(criterion: &mut Criterion, scene: &Scene) {
-    let mut group = criterion.benchmark_group("join");
-    let listed = scene.keys(&scene.listed);
-    group.throughput(Throughput::Elements(listed.len() as u64));
-    group.bench_function("build", |bencher| bencher.iter(|| index(&listed)));
-    let built = index(&listed);
-    let probes: Vec<_> = scene
-        .permitted(&Suppressions::new(AliasRules::ALL))
-        .into_iter()
-        .map(|permitted| (permitted, scene.keyer.key(permitted.number(), Form::E164)))
-        .collect();
-    group.throughput(Throughput::Elements(probes.len() as u64));
-    group.bench_function("probe", |bencher| {
+        let mut tokens = Vec::new();
         bencher.iter(|| {
-            let attributes = Attributes::default();
-            let hits =
-                probes.iter().filter(|(who, key)| built.probe(*who, attributes, &[*key]).is_some());
-            hits.count()
+            tokens.clear();
+            recipient.tokens(&keys, &mut tokens);
+            tokens.len()
         });
     });
     group.finish();
 }
 
+/// Random draws from the pattern of North American numbers.
+fn drawn(count: usize, seed: u64) -> Vec<Reading> {
+    const AREAS: [u64; 8] = [202, 212, 213, 310, 312, 415, 617, 702];
+    let mut state = seed;
+    let mut draw = move || {
+        // Steele, Lea, Flood: SplitMix (2014).
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed ^ mixed >> 31
+    };
+    let number = || {
+        let (area, rest) = (AREAS[(draw() >> 61) as usize], draw() % 8_000_000);
+        let text = format!("+1{area}{}", 2_000_000 + rest);
+        normalise::read(text.as_bytes(), Hint::None, Checks::Damage).ok()
+    };
+    std::iter::repeat_with(number).flatten().take(count).collect()
+}
+
+/// The build side and the probe, with lists as large as they get. One account in thirty is on the
+/// list.
+fn bench_join(criterion: &mut Criterion, scene: &Scene) {
+    let mut group = criterion.benchmark_group("join");
+    group.sample_size(10);
+    let strangers = drawn(1 << 20, 2);
+    for (name, rows) in [("1M", 1_000_000), ("10M", 10_000_000)] {
+        let numbers = drawn(rows, 1);
+        let mut listed = Vec::new();
+        let told: Vec<_> = numbers.iter().map(|&number| Told::Number(number)).collect();
+        scene.keyer.list(&told, &mut listed);
+        group.throughput(Throughput::Elements(rows as u64));
+        group.bench_function(format!("build_{name}"), |bencher| bencher.iter(|| index(&listed)));
+        let built = index(&listed);
+        assert!(built.bytes() <= 40 * rows, "{} bytes for {rows} list rows", built.bytes());
+        drop(listed);
+        // Strangers are drawn from as many numbers as the list, so some are on it by chance.
+        let accounts: Vec<_> = strangers.iter().map(sought).collect();
+        group.throughput(Throughput::Elements(accounts.len() as u64));
+        group.bench_function(format!("probe_{name}"), |bencher| {
+            let mut likely = Vec::new();
+            bencher.iter(|| {
+                likely.clear();
+                for batch in accounts.chunks(8192) {
+                    built.select(batch, &scene.keyer, &mut likely);
+                }
+                likely.len()
+            });
+        });
+        let hits: Vec<_> = numbers.iter().step_by(13).map(spelled).collect();
+        let keys = keys(&scene.keyer, &hits);
+        group.throughput(Throughput::Elements(keys.len() as u64));
+        group.bench_function(format!("find_{name}"), |bencher| {
+            let mut slots = Vec::new();
+            bencher.iter(|| {
+                slots.clear();
+                built.find_all(&keys, &mut slots);
+                slots.iter().flatten().count()
+            });
+        });
+    }
+    group.finish();
+}
+
 fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
-    let mut index = joined(scene);
-    let canaries = index.list(&ListName {
-        recipient: Identifier::from_text(b"none").expect("an identifier"),
-        list_id: Identifier::from_text(b"none").expect("an identifier"),
-    });
+    let index = joined(scene);
+    let canaries = index.list_numbers().last().expect("two lists");
     let release = privacy::release(&index, &policy, canaries);
     let people = release.people.len() as u64;
 

@@ -4,14 +4,37 @@
 pub(crate) const MOST_DIGITS: usize = 20;
 
 /// The decimal digits of `value` (ASCII), written to the end of `buffer`. Zero has none.
-pub(crate) fn decimal(mut value: u64, buffer: &mut [u8; MOST_DIGITS]) -> &[u8] {
-    let mut at = buffer.len();
-    while value > 0 {
-        at -= 1;
-        buffer[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
-    }
-    &buffer[at..]
+pub(crate) fn decimal(value: u64, buffer: &mut [u8; MOST_DIGITS]) -> &[u8] {
+    *buffer = padded(value);
+    &buffer[MOST_DIGITS - digits_len(value)..]
+}
+
+/// How many digits `value` has; zero has none.
+pub(crate) fn digits_len(value: u64) -> usize {
+    value.checked_ilog10().map_or(0, |log| log as usize + 1)
+}
+
+/// The decimal digits of `value` (ASCII) behind as many zeros as there is room for.
+#[inline]
+pub(crate) fn padded(value: u64) -> [u8; MOST_DIGITS] {
+    const EIGHT: u64 = 100_000_000;
+    let (head, tail) = (value / EIGHT, value % EIGHT);
+    let [_, _, _, _, front @ ..] = ascii(head / EIGHT);
+    let mut text = [b'0'; MOST_DIGITS];
+    text[..4].copy_from_slice(&front);
+    text[4..12].copy_from_slice(&ascii(head % EIGHT));
+    text[12..].copy_from_slice(&ascii(tail));
+    text
+}
+
+/// A number below 10^8 to eight ASCII digits: by fours, by pairs, by ones.
+pub(crate) const fn ascii(number: u64) -> [u8; 8] {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | (pairs - tens * 10) << 8;
+    (ones | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 /// `start` with the ASCII digits of `text` written behind it; `None` on overflow or a non-digit.
@@ -27,9 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_eight_digits() {
+        for number in (0..100_000_000).step_by(9_973).chain([99_999_999, 12_345_678]) {
+            assert_eq!(ascii(number), *format!("{number:08}").as_bytes());
+        }
+    }
+
+    #[test]
     fn digits_and_integers_are_each_others_inverse() {
         let mut buffer = [0; MOST_DIGITS];
         assert_eq!(decimal(u64::MAX, &mut buffer), b"18446744073709551615");
+        for value in [1, 9, 10, 99_999_999, 100_000_000, 12_025_550_123, 9_999_999_999_999_999_999]
+        {
+            assert_eq!(decimal(value, &mut buffer), value.to_string().as_bytes());
+        }
         assert_eq!(append(0, b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(append(0, b"18446744073709551616"), None);
         assert_eq!(append(4, b"9x"), None);

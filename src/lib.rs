@@ -30,7 +30,7 @@
 //! owns the rayon pool; the secret is a value. Nothing that holds a number prints it: the ways out
 //! of such a type are the methods named `expose_…`, so that one search finds them all.
 //!
-//! Memory grows with the lists (about 60 bytes a list row) and the opt-outs, not with the export.
+//! Memory grows with the lists (at most 40 bytes a list row) and the opt-outs, not with the export.
 
 pub mod input;
 

@@ -14,6 +14,7 @@
 
 mod aliases;
 mod gpp;
+mod numbers;
 mod purpose;
 pub mod signals;
 mod suppression;

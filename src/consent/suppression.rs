@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::numbers::Numbers;
 use super::{AliasRules, Aliases, Purpose};
 use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
 use crate::normalise::{self, E164, Hint, RejectReason};
@@ -10,7 +11,7 @@ use crate::normalise::{self, E164, Hint, RejectReason};
 pub struct Suppressions {
     aliases: AliasRules,
     /// Calling code and national digits of every number and alias.
-    numbers: HashSet<u64>,
+    numbers: Numbers,
     /// Keys of the rows that came as digests; the number behind them is not known.
     hashed: HashSet<MatchKey>,
 }
@@ -114,7 +115,7 @@ impl Suppressions {
     /// Nobody yet; each number that is added bars its aliases by these rules.
     #[must_use]
     pub fn new(aliases: AliasRules) -> Self {
-        Self { aliases, numbers: HashSet::new(), hashed: HashSet::new() }
+        Self { aliases, numbers: Numbers::default(), hashed: HashSet::new() }
     }
 
     /// Every form in which the person behind `digits` is barred.
@@ -131,7 +132,9 @@ impl Suppressions {
                 let mut added = hashed.is_some_and(|key| self.hashed.insert(key));
                 for digits in numbers {
                     added |= self.numbers.insert(*digits);
-                    self.numbers.extend(Aliases::by(self.aliases, *digits).expose_digits());
+                    for &alias in Aliases::by(self.aliases, *digits).expose_digits() {
+                        self.numbers.insert(alias);
+                    }
                 }
                 added
             }
@@ -141,7 +144,7 @@ impl Suppressions {
     /// True when the number, or an alias of it, is here as a number.
     #[must_use]
     pub fn bar_number(&self, number: E164) -> bool {
-        self.numbers.contains(&number.expose_digits())
+        self.numbers.contains(number.expose_digits())
     }
 
     /// True when any form of the number, or of an alias, is here as a digest.
@@ -159,7 +162,7 @@ impl Suppressions {
 
     /// Every number and alias here, in no order, for barring list numbers by key.
     pub fn expose_digits(&self) -> impl Iterator<Item = u64> + '_ {
-        self.numbers.iter().copied()
+        self.numbers.expose_digits()
     }
 
     /// Every hashed row's key, in no order.

@@ -22,6 +22,13 @@ macro_rules! closed_set {
         }
 
         impl $set {
+            const ALL: &[Self] = &[Self::Unknown, $(Self::$variant,)* Self::Mixed];
+
+            /// The inverse of `as u32`.
+            fn from_place(place: u32) -> Self {
+                Self::ALL.get(place as usize).copied().unwrap_or(Self::Mixed)
+            }
+
             /// The name in outputs; none for what is unknown or mixed.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
@@ -87,6 +94,32 @@ impl Version {
 }
 
 impl Attributes {
+    /// Nothing is known.
+    pub(super) const NOTHING: Self =
+        Self { region: None, os: Os::Unknown, os_version: Version(0), device: Device::Unknown };
+
+    /// All of it in one word: two bytes of region, one of version, four bits of system and device.
+    pub(super) const fn to_bits(self) -> u32 {
+        let [a, b] = match self.region {
+            Some(region) => region.to_bytes(),
+            None => [0, 0],
+        };
+        let kinds = (self.os as u8) << 4 | self.device as u8;
+        u32::from_be_bytes([a, b, self.os_version.0, kinds])
+    }
+
+    /// The inverse of [`Attributes::to_bits`].
+    pub(super) fn from_bits(bits: u32) -> Self {
+        const { assert!(Os::ALL.len() <= 16 && Device::ALL.len() <= 16) };
+        let [a, b, version, kinds] = bits.to_be_bytes();
+        Self {
+            region: (a != 0).then(|| Region::from_bytes([a, b])),
+            os: Os::from_place(u32::from(kinds >> 4)),
+            os_version: Version(version),
+            device: Device::from_place(u32::from(kinds & 15)),
+        }
+    }
+
     /// Reads the cells of an account row: `Android 14`, `iOS 17.5.1`, `phone`.
     #[must_use]
     pub fn from_cells(os: &[u8], device: &[u8]) -> Self {
@@ -207,6 +240,20 @@ mod tests {
         assert_eq!(read(b"Symbian").os(), Some("other"));
         assert_eq!(read(b"android 9999999").os_version(), None);
         assert_eq!(read(b"").os(), None);
+    }
+
+    #[test]
+    fn attributes_fit_one_word() {
+        assert_eq!(Attributes::from_bits(Attributes::NOTHING.to_bits()), Attributes::default());
+        for os in Os::ALL {
+            for device in Device::ALL {
+                for region in [None, Some(Region::WORLD), Some(Region::from_bytes(*b"ZZ"))] {
+                    let known =
+                        Attributes { region, os: *os, os_version: Version(17), device: *device };
+                    assert_eq!(Attributes::from_bits(known.to_bits()), known);
+                }
+            }
+        }
     }
 
     #[test]

@@ -64,16 +64,6 @@ pub(super) const fn eight(values: u64) -> u64 {
     Pairs::of(values).eight()
 }
 
-/// A number below 10^8 to eight ASCII digits: by fours, by pairs, by ones.
-pub(super) const fn ascii(number: u64) -> [u8; 8] {
-    let fours = (number / 10_000) | ((number % 10_000) << 32);
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let pairs = hundreds | (fours - hundreds * 100) << 16;
-    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    let ones = tens | (pairs - tens * 10) << 8;
-    (ones | (ONES * 0x30)).to_le_bytes()
-}
-
 /// Powers of ten up to the eighth.
 pub(super) const POWERS: [u64; 9] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
@@ -237,13 +227,6 @@ mod tests {
             assert!(all_ascii_digits(word));
             let expected: u64 = std::str::from_utf8(text).unwrap().parse().unwrap();
             assert_eq!(eight(values(word)), expected);
-        }
-    }
-
-    #[test]
-    fn a_number_is_eight_digits() {
-        for number in (0..100_000_000).step_by(9_973).chain([99_999_999, 12_345_678]) {
-            assert_eq!(ascii(number), *format!("{number:08}").as_bytes());
         }
     }
 

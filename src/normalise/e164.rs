@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use super::digits::ascii;
+use crate::digits::{digits_len, padded};
 
 /// A telephone number that was read and found valid, as its E.164 digits (ITU-T E.164, 2010).
 ///
@@ -33,14 +33,8 @@ impl E164 {
 
     /// Writes `+` and the digits into `buffer` and returns the part that was written (ASCII).
     pub fn expose_text(self, buffer: &mut [u8; E164_TEXT_LEN]) -> &str {
-        const EIGHT: u64 = 100_000_000;
-        let value = self.0.get();
-        let (head, tail) = (value / EIGHT, value % EIGHT);
-        let [_, _, _, _, front @ ..] = ascii(head / EIGHT);
-        buffer[..4].copy_from_slice(&front);
-        buffer[4..12].copy_from_slice(&ascii(head % EIGHT));
-        buffer[12..].copy_from_slice(&ascii(tail));
-        let digits = self.0.ilog10() as usize + 1;
+        buffer.copy_from_slice(&padded(self.0.get()));
+        let digits = digits_len(self.0.get());
         let at = (E164_TEXT_LEN - 1).saturating_sub(digits);
         buffer[at] = b'+';
         std::str::from_utf8(&buffer[at..]).unwrap_or("")

@@ -1,4 +1,10 @@
 //! The third road: the messenger's export, streamed past the index.
+//!
+//! Most rows end here as one count, so nothing is kept for a row but what it comes to: a batch is
+//! read into columns that its worker has used before, and each stage passes on only the rows that
+//! the next one is to see.
+
+use std::sync::{Mutex, PoisonError};
 
 use super::waves::Work;
 use super::{Rejects, RunError, want};
@@ -7,23 +13,53 @@ use crate::consent::{
 };
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
-use crate::join::{Attributes, Hit, InputNo, ListIndex, Recorded, SlotNo};
-use crate::key::{Keyer, MatchKey};
+use crate::join::{Attributes, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought};
+use crate::key::{Keyer, MatchKey, Spelled};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
-use crate::report::{Ledger, Stage, Timings};
+use crate::report::{Counts, Ledger, Stage, Timings};
+
+/// What a run holds account rows against.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    pub(super) suppressions: &'a Suppressions,
+    pub(super) keyer: &'a Keyer,
+    pub(super) blank: BlankConsent,
+}
 
 /// One input of account rows on its way past the index.
 pub(super) struct Probing<'a, 'r> {
     pub(super) index: &'a mut ListIndex,
-    pub(super) suppressions: &'a Suppressions,
-    pub(super) keyer: &'a Keyer,
-    pub(super) blank: BlankConsent,
-    pub(super) input: InputNo,
-    pub(super) ledger: Ledger,
+    against: Against<'a>,
+    input: InputNo,
+    ledger: Ledger,
     /// Where rejected rows are written; none for rows that are the run's own.
-    pub(super) rejects: Option<&'a mut Rejects<'r>>,
+    rejects: Option<&'a mut Rejects<'r>>,
+    timings: Timings,
+    columns: Mutex<Vec<Columns>>,
+}
+
+/// What an input came to.
+pub(super) struct Probed {
+    pub(super) ledger: Ledger,
     pub(super) timings: Timings,
+}
+
+impl<'a, 'r> Probing<'a, 'r> {
+    pub(super) fn new(
+        index: &'a mut ListIndex,
+        against: Against<'a>,
+        input: InputNo,
+        ledger: Ledger,
+        rejects: Option<&'a mut Rejects<'r>>,
+    ) -> Self {
+        let (timings, columns) = (Timings::default(), Mutex::default());
+        Self { index, against, input, ledger, rejects, timings, columns }
+    }
+
+    pub(super) fn finish(self) -> Probed {
+        Probed { ledger: self.ledger, timings: self.timings }
+    }
 }
 
 /// The columns that a run reads of the export.
@@ -45,204 +81,237 @@ pub(super) fn source(job: &Job, location: &Location) -> Source {
     Source { role: Role::Accounts, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
-/// What an account row came to.
-enum AccountRow {
-    Rejected(RejectReason),
-    /// The number and its aliases are barred: their slots stand in `ProbedRows::barred`.
-    Barred(BarReason),
-    Unmatched,
-    Hit(Hit),
-    /// On a list, and barred by a digest on the suppression list.
-    HitBarred(Hit),
+/// What the stages make of a batch, in columns that serve one batch after the other.
+#[derive(Default)]
+struct Columns {
+    /// Of every row: what it reads as.
+    read: Vec<Result<Reading, RejectReason>>,
+    /// Of every row that may be looked up: its place in the batch, and the proof.
+    rows: Vec<u32>,
+    permitted: Vec<Permitted>,
+    /// The numbers of people who say no in this batch.
+    said_no: Vec<u64>,
+    /// The permitted rows' numbers, and behind them every alias of those who say no.
+    sought: Vec<Sought>,
+    /// Those of them that may be on a list, their keys and their slots.
+    likely: Vec<Likely>,
+    spelled: Vec<Spelled>,
+    keys: Vec<MatchKey>,
+    slots: Vec<Option<SlotNo>>,
 }
 
 /// What a batch came to.
+#[derive(Default)]
 pub(super) struct ProbedRows {
-    rows: Vec<AccountRow>,
+    rows: u64,
+    /// Rows that could not be read, by their place in the batch.
+    rejected: Vec<RejectedRow>,
+    barred: Counts<BarReason>,
+    unmatched: u64,
+    hits: Vec<Hit>,
+    /// On a list, and barred by a digest on the suppression list.
+    barred_hits: Vec<Hit>,
     /// Slots of people who said no in this batch, aliases with them.
-    barred: Vec<SlotNo>,
+    barred_slots: Vec<SlotNo>,
     slow_path: u64,
     timings: Timings,
 }
 
-/// A row between `normalise` and `consent`.
-type Read = Result<Reading, RejectReason>;
-
-/// A batch between `normalise` and `consent`.
-struct ReadRows {
-    rows: Vec<Read>,
-    /// How many of them the slow path decided.
-    slow_path: u64,
+struct RejectedRow {
+    place: u32,
+    reason: RejectReason,
 }
 
-/// A row between `consent` and `key`.
-enum Decided {
-    Rejected(RejectReason),
-    /// The row is malformed, and these numbers may be in it.
-    RejectedAndBarred(RejectReason, Vec<u64>),
-    /// Why, and the numbers whose list slots are still to be barred, as calling code and national
-    /// digits.
-    Barred(BarReason, Vec<u64>),
-    Permitted(Permitted),
-}
-
-impl Probing<'_, '_> {
-    fn read(batch: &Batch) -> ReadRows {
+impl Columns {
+    /// Reads every number; tells how many the slow path decided.
+    fn read(&mut self, batch: &Batch) -> u64 {
         let mut slow_path = 0;
-        let row = |row: usize| {
-            if batch.is_malformed(row) {
-                return Err(RejectReason::MalformedRow);
-            }
-            let cell = batch.cell(Field::Phone, row);
+        let phone = batch.column(Field::Phone);
+        self.read.clear();
+        self.read.extend(phone.into_iter().flat_map(|column| column.cells()).map(|cell| {
             let outcome = normalise::read_by(cell, Hint::International, Checks::Damage);
             slow_path += u64::from(outcome.path == Path::Slow);
             outcome.result
-        };
-        let rows = (0..batch.len()).map(row).collect();
-        ReadRows { rows, slow_path }
+        }));
+        for &row in batch.malformed() {
+            self.read[row] = Err(RejectReason::MalformedRow);
+        }
+        slow_path
     }
 
-    fn decide(&self, batch: &Batch, read: Vec<Read>) -> Vec<Decided> {
+    /// Sorts out who may be looked up, and notes who says no.
+    fn decide(&mut self, batch: &Batch, against: &Against<'_>, done: &mut ProbedRows) {
         let signals = SignalColumns::of(batch);
-        let row = |(row, reading): (usize, Read)| {
-            let consent = Consent::from_row(batch, &signals, row);
-            match reading {
-                Err(reason) => self.decide_unread(batch, row, consent, reason),
+        self.rows.clear();
+        self.permitted.clear();
+        self.said_no.clear();
+        for (row, reading) in (0..).zip(&self.read) {
+            let consent = Consent::from_row(batch, &signals, row as usize);
+            match *reading {
                 Ok(reading) => {
-                    match consent::decide(reading, consent, self.blank, self.suppressions) {
-                        Ok(permitted) => Decided::Permitted(permitted),
-                        // An opted-out number's slots were barred before the export was opened.
-                        Err(BarReason::OptedOut) => {
-                            Decided::Barred(BarReason::OptedOut, Vec::new())
+                    match consent::decide(reading, consent, against.blank, against.suppressions) {
+                        Ok(permitted) => {
+                            self.rows.push(row);
+                            self.permitted.push(permitted);
                         }
                         Err(reason) => {
-                            Decided::Barred(reason, vec![reading.number.expose_digits()])
+                            // An opted-out number's slots were barred before the export was opened.
+                            if reason != BarReason::OptedOut {
+                                self.said_no.push(reading.number.expose_digits());
+                            }
+                            done.barred.add(reason);
                         }
                     }
                 }
-            }
-        };
-        read.into_iter().enumerate().map(row).collect()
-    }
-
-    /// A row that is no number to match by may still say no: in a form that the plan has left
-    /// behind, or damaged. Whoever it may be is barred, as an opt-out in that spelling would be.
-    fn decide_unread(
-        &self,
-        batch: &Batch,
-        row: usize,
-        consent: Consent,
-        reason: RejectReason,
-    ) -> Decided {
-        let Some(objection) = consent::objection(consent, self.blank) else {
-            return Decided::Rejected(reason);
-        };
-        let cell = batch.cell(Field::Phone, row);
-        let numbers = consent::numbers_to_bar(cell, Hint::International).numbers;
-        if batch.is_malformed(row) {
-            return Decided::RejectedAndBarred(reason, numbers);
-        }
-        match numbers.is_empty() {
-            true => Decided::Rejected(reason),
-            false => Decided::Barred(objection, numbers),
-        }
-    }
-
-    /// Keys of every permitted row, one for each form in use, rows end to end.
-    fn keys(&self, decided: &[Decided]) -> Vec<MatchKey> {
-        let numbers = decided.iter().filter_map(|decided| match decided {
-            Decided::Permitted(permitted) => Some(permitted.number()),
-            Decided::Rejected(_) | Decided::RejectedAndBarred(..) | Decided::Barred(..) => None,
-        });
-        let key = |number| self.index.forms().iter().map(move |&form| self.keyer.key(number, form));
-        numbers.flat_map(key).collect()
-    }
-
-    fn probe(&self, batch: &Batch, decided: Vec<Decided>, keys: &[MatchKey]) -> ProbedRows {
-        let forms = self.index.forms().len().max(1);
-        let mut keys = keys.chunks(forms);
-        let mut barred = Vec::new();
-        let row = |(row, decided): (usize, Decided)| match decided {
-            Decided::Rejected(reason) => AccountRow::Rejected(reason),
-            Decided::RejectedAndBarred(reason, numbers) => {
-                barred.extend(numbers.into_iter().flat_map(|digits| self.alias_slots(digits)));
-                AccountRow::Rejected(reason)
-            }
-            Decided::Barred(reason, numbers) => {
-                barred.extend(numbers.into_iter().flat_map(|digits| self.alias_slots(digits)));
-                AccountRow::Barred(reason)
-            }
-            Decided::Permitted(permitted) => {
-                let attributes = Attributes::from_cells(
-                    batch.cell(Field::Os, row),
-                    batch.cell(Field::Device, row),
-                );
-                let keys = keys.next().unwrap_or_default();
-                match self.index.probe(permitted, attributes, keys) {
-                    None => AccountRow::Unmatched,
-                    Some(hit)
-                        if self.suppressions.bar_by_digest(permitted.number(), self.keyer) =>
-                    {
-                        barred.extend(self.alias_slots(permitted.number().expose_digits()));
-                        AccountRow::HitBarred(hit)
-                    }
-                    Some(hit) => AccountRow::Hit(hit),
+                Err(reason) => {
+                    let unread = Unread { row, consent, reason };
+                    decide_unread(batch, &unread, against.blank, &mut self.said_no, done);
                 }
             }
-        };
-        let rows = decided.into_iter().enumerate().map(row).collect();
-        ProbedRows { rows, barred, slow_path: 0, timings: Timings::default() }
+        }
     }
 
-    fn alias_slots(&self, digits: u64) -> Vec<SlotNo> {
-        let aliases = self.suppressions.aliases_of(digits);
-        let aliases = aliases.expose_digits().iter();
-        aliases.flat_map(|&digits| self.index.find_digits(digits, self.keyer)).collect()
+    /// Keys of those who may be on a list: permitted rows, and whoever has the number of somebody
+    /// who says no.
+    fn keys(&mut self, index: &ListIndex, against: &Against<'_>) {
+        self.sought.clear();
+        self.sought.extend(self.permitted.iter().map(|permitted| Sought {
+            digits: permitted.number().expose_digits(),
+            region: Some(permitted.reading().region),
+        }));
+        for &digits in &self.said_no {
+            let aliases = against.suppressions.aliases_of(digits);
+            let sought = aliases.expose_digits().iter();
+            self.sought.extend(sought.map(|&digits| Sought { digits, region: None }));
+        }
+        self.likely.clear();
+        index.select(&self.sought, against.keyer, &mut self.likely);
+        self.spelled.clear();
+        self.spelled.extend(self.likely.iter().map(|likely| likely.spelled));
+        self.keys.clear();
+        against.keyer.keys(&self.spelled, &mut self.keys);
     }
+
+    fn probe(
+        &mut self,
+        batch: &Batch,
+        index: &ListIndex,
+        against: &Against<'_>,
+        done: &mut ProbedRows,
+    ) {
+        self.slots.clear();
+        index.find_all(&self.keys, &mut self.slots);
+        let permitted = self.permitted.len();
+        let mut found = 0;
+        let mut at = 0;
+        while let Some(likely) = self.likely.get(at) {
+            let place = likely.place;
+            let forms = self.likely[at..].iter().take_while(|next| next.place == place).count();
+            let mut slots = self.slots[at..at + forms].iter().copied().flatten();
+            let slots = [slots.next(), slots.next()];
+            at += forms;
+            let Some(&account) = self.permitted.get(place as usize) else {
+                done.barred_slots.extend(slots.into_iter().flatten());
+                continue;
+            };
+            if slots[0].is_none() {
+                continue;
+            }
+            found += 1;
+            let row = self.rows[place as usize] as usize;
+            let known =
+                Attributes::from_cells(batch.cell(Field::Os, row), batch.cell(Field::Device, row));
+            let hit = Hit::of(account, slots, known);
+            if against.suppressions.bar_by_digest(account.number(), against.keyer) {
+                done.barred.add(BarReason::OptedOut);
+                done.barred_hits.push(hit);
+                let digits = account.number().expose_digits();
+                let aliases = against.suppressions.aliases_of(digits);
+                let slots = index.find_digits(aliases.expose_digits(), against.keyer);
+                done.barred_slots.extend(slots);
+            } else {
+                done.hits.push(hit);
+            }
+        }
+        done.unmatched = (permitted - found) as u64;
+    }
+}
+
+/// A row that is no number to match by.
+struct Unread {
+    row: u32,
+    consent: Consent,
+    reason: RejectReason,
+}
+
+/// It may still say no: in a form that the plan has left behind, or damaged. Whoever it may be is
+/// barred, as an opt-out in that spelling would be.
+fn decide_unread(
+    batch: &Batch,
+    unread: &Unread,
+    blank: BlankConsent,
+    said_no: &mut Vec<u64>,
+    done: &mut ProbedRows,
+) {
+    let row = unread.row as usize;
+    let mut reject =
+        || done.rejected.push(RejectedRow { place: unread.row, reason: unread.reason });
+    let Some(objection) = consent::objection(unread.consent, blank) else { return reject() };
+    let cell = batch.cell(Field::Phone, row);
+    let numbers = consent::numbers_to_bar(cell, Hint::International).numbers;
+    if batch.is_malformed(row) || numbers.is_empty() {
+        reject();
+    } else {
+        done.barred.add(objection);
+    }
+    said_no.extend(numbers);
 }
 
 impl Work for Probing<'_, '_> {
     type Done = ProbedRows;
 
     fn work(&self, batch: &Batch) -> ProbedRows {
+        let pool = || self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut columns = pool().pop().unwrap_or_default();
+        let (index, against) = (&*self.index, &self.against);
+        let mut done = ProbedRows { rows: batch.len() as u64, ..ProbedRows::default() };
         let mut timings = Timings::default();
-        let read = timings.time(Stage::Normalise, || Self::read(batch));
-        let slow_path = read.slow_path;
-        let decided = timings.time(Stage::Consent, || self.decide(batch, read.rows));
-        let keys = timings.time(Stage::Key, || self.keys(&decided));
-        let mut done = timings.time(Stage::Join, || self.probe(batch, decided, &keys));
-        done.slow_path = slow_path;
+        done.slow_path = timings.time(Stage::Normalise, || columns.read(batch));
+        timings.time(Stage::Consent, || columns.decide(batch, against, &mut done));
+        timings.time(Stage::Key, || columns.keys(index, against));
+        timings.time(Stage::Join, || columns.probe(batch, index, against, &mut done));
         done.timings = timings;
+        pool().push(columns);
         done
     }
 
     fn apply(&mut self, batch: &Batch, done: ProbedRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
+        let mut timings = Timings::default();
+        self.ledger.rows_read += done.rows;
         self.ledger.slow_path += done.slow_path;
-        done.barred.iter().for_each(|&slot| self.index.bar(slot));
-        for (row, number) in done.rows.into_iter().zip(batch.first_row()..) {
-            self.ledger.rows_read += 1;
-            match row {
-                AccountRow::Rejected(reason) => {
-                    self.ledger.rejected.add(reason);
-                    if let Some(rejects) = self.rejects.as_deref_mut() {
-                        let rejected = Rejected { row: number, reason };
-                        rejects.add(Role::Accounts, &self.ledger.file, rejected)?;
-                    }
-                }
-                AccountRow::Barred(reason) => self.ledger.bar(reason),
-                AccountRow::Unmatched => self.ledger.unmatched += 1,
-                AccountRow::HitBarred(hit) => {
-                    self.index.bar_hit(&hit);
-                    self.ledger.bar(BarReason::OptedOut);
-                }
-                AccountRow::Hit(hit) => {
-                    if self.index.record(&hit, self.input) == Recorded::Duplicate {
-                        self.ledger.duplicates += 1;
-                    }
+        self.ledger.unmatched += done.unmatched;
+        self.ledger.bar_all(&done.barred);
+        timings.time(Stage::Join, || {
+            done.barred_slots.iter().for_each(|&slot| self.index.bar(slot));
+            done.barred_hits.iter().for_each(|hit| self.index.bar_hit(hit));
+            for hit in &done.hits {
+                if self.index.record(hit, self.input) == Recorded::Duplicate {
+                    self.ledger.duplicates += 1;
                 }
             }
-        }
+        });
+        timings.time(Stage::Output, || {
+            for RejectedRow { place, reason } in done.rejected {
+                self.ledger.rejected.add(reason);
+                if let Some(rejects) = self.rejects.as_deref_mut() {
+                    let row = batch.first_row() + u64::from(place);
+                    rejects.add(Role::Accounts, &self.ledger.file, Rejected { row, reason })?;
+                }
+            }
+            Ok::<_, RunError>(())
+        })?;
+        self.timings.add(&timings);
         Ok(())
     }
 }

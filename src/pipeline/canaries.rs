@@ -9,13 +9,13 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use super::accounts::Probing;
+use super::accounts::{Against, Probing};
 use super::waves;
 use super::{RunError, Watch};
-use crate::consent::{AliasRules, BlankConsent, SuppressionReader, Suppressions};
+use crate::consent::{AliasRules, SuppressionReader, Suppressions};
 use crate::input::{self, Field, Limits, Location, Need, Role, Source, Want};
-use crate::join::{Fate, InputNo, ListIndex, ListNo};
-use crate::key::{Form, Keyer};
+use crate::join::{Fate, InputNo, ListBuilder, ListIndex, ListNo};
+use crate::key::{Form, Keyer, Told};
 use crate::normalise::{self, Checks, Hint, Region};
 use crate::report::{Ledger, Timings};
 
@@ -49,13 +49,13 @@ pub(super) fn opt_out(suppressions: &mut Suppressions, reader: &SuppressionReade
 }
 
 /// Adds the canaries to their list, in every form in use.
-pub(super) fn list(index: &mut ListIndex, list: ListNo, keyer: &Keyer) -> Result<(), RunError> {
+pub(super) fn list(index: &mut ListBuilder, list: ListNo, keyer: &Keyer) -> Result<(), RunError> {
     index.use_form(index.forms().first().copied().unwrap_or(Form::E164));
     for canary in &CANARIES {
         let reading = normalise::read(canary.listed.as_bytes(), AUSTRALIA, Checks::Damage);
-        let number = reading.map_err(|_| BROKEN)?.number;
+        let reading = reading.map_err(|_| BROKEN)?;
         for form in index.forms().to_vec() {
-            index.add(list, keyer.key(number, form), None);
+            index.add(list, keyer.list_one(Told::in_form(reading, form)), None);
         }
     }
     Ok(())
@@ -66,14 +66,12 @@ pub(super) fn list(index: &mut ListIndex, list: ListNo, keyer: &Keyer) -> Result
 /// on their list, or their absence from the output would prove nothing.
 pub(super) fn probe(
     index: &mut ListIndex,
-    suppressions: &Suppressions,
-    keyer: &Keyer,
-    blank: BlankConsent,
+    against: Against<'_>,
     watch: &Watch,
 ) -> Result<(), RunError> {
-    let barred = send(index, suppressions, keyer, blank, watch)?.barred;
+    let barred = send(index, against, watch)?.barred;
     let nobody = Suppressions::new(AliasRules::ALL);
-    let found = send(index, &nobody, keyer, blank, watch)?;
+    let found = send(index, Against { suppressions: &nobody, ..against }, watch)?;
     if barred != CANARIES.len() as u64 {
         return Err(RunError::CanaryEscaped { what: "an opted-out account was not barred" });
     }
@@ -83,13 +81,7 @@ pub(super) fn probe(
     Ok(())
 }
 
-fn send(
-    index: &mut ListIndex,
-    suppressions: &Suppressions,
-    keyer: &Keyer,
-    blank: BlankConsent,
-    watch: &Watch,
-) -> Result<Ledger, RunError> {
+fn send(index: &mut ListIndex, against: Against<'_>, watch: &Watch) -> Result<Ledger, RunError> {
     let mut text = String::from("phone,consent\n");
     for canary in &CANARIES {
         text.push_str(canary.account);
@@ -106,23 +98,15 @@ fn send(
     };
     let meter = Arc::default();
     let mut reader = input::open_stream(&source, Box::new(Cursor::new(text)), meter)?;
-    let mut probing = Probing {
-        index,
-        suppressions,
-        keyer,
-        blank,
-        input: InputNo::MAX,
-        ledger: Ledger::new(Role::Accounts, String::new()),
-        rejects: None,
-        timings: Timings::default(),
-    };
+    let ledger = Ledger::new(Role::Accounts, String::new());
+    let mut probing = Probing::new(index, against, InputNo::MAX, ledger, None);
     waves::each_batch(&mut reader, &mut probing, &mut Timings::default(), watch)?;
-    Ok(probing.ledger)
+    Ok(probing.finish().ledger)
 }
 
 /// Checks, when the export has been read, that every canary is matched and barred.
 pub(super) fn check(index: &ListIndex, list: ListNo) -> Result<(), RunError> {
-    let mut canaries = index.members().iter().filter(|member| member.list == list);
+    let mut canaries = index.members().filter(|member| member.list == list);
     if canaries.clone().count() < CANARIES.len() {
         return Err(RunError::CanaryEscaped { what: "the canaries' list is gone" });
     }

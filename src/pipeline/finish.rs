@@ -22,6 +22,7 @@ use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, S
 /// Everything that was read, joined.
 pub(super) struct Joined {
     pub(super) opt_outs: Vec<ReadInput>,
+    pub(super) index: ListIndex,
     pub(super) lists: Lists,
     pub(super) accounts: Vec<ReadInput>,
     pub(super) canary_list: ListNo,
@@ -56,7 +57,7 @@ pub(super) fn finish(
     restarts: u32,
 ) -> Result<Report, RunError> {
     let policy = &begun.job.policy;
-    let index = &joined.lists.index;
+    let index = &joined.index;
     let release =
         timings.time(Stage::Privacy, || privacy::release(index, policy, joined.canary_list));
     let named = NamedLists::of(index, joined.canary_list);
@@ -174,7 +175,7 @@ fn removed(
 /// Counts the rows whose outcome was open until the end: those that made a list member, and the
 /// first account row of each matched person.
 fn settle(joined: &mut Joined, release: &Release) {
-    let index = &joined.lists.index;
+    let index = &joined.index;
     let mut is_released = vec![false; index.lists().len()];
     for audience in &release.audiences {
         is_released[audience.list.index()] = audience.withheld.is_none();
@@ -194,7 +195,7 @@ fn settle(joined: &mut Joined, release: &Release) {
         }
     }
     for group in &joined.lists.groups {
-        let members = group.members.iter().map(|&at| index.members()[at as usize]);
+        let members = group.members.iter().map(|&at| index.member(at));
         let best = members.map(|member| outcome(member.slot, member.list)).max();
         let outcome = best.unwrap_or(RowOutcome::Unmatched);
         outcome.count(&mut joined.lists.inputs[group.input as usize].ledger);

@@ -7,16 +7,16 @@ use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, hint_of, want};
 use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
-use crate::join::{Added, InputNo, ListIndex, ListName, ListNo};
-use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
+use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo};
+use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
 use crate::normalise::{self, Checks, Hint, Path, RejectReason};
 use crate::output::Rejected;
 use crate::policy::Policy;
 use crate::report::{Ledger, Stage, Timings};
 
-/// Every list, indexed, and what was read to do so.
+/// What was read to index every list.
+#[derive(Default)]
 pub(super) struct Lists {
-    pub(super) index: ListIndex,
     pub(super) inputs: Vec<ReadInput>,
     /// Rows with several numbers: the input that counts them and the members they made.
     pub(super) groups: Vec<Group>,
@@ -46,6 +46,7 @@ struct Indexing<'a, 'r> {
     column: PhoneColumn,
     default: Hint,
     input: InputNo,
+    index: &'a mut ListBuilder,
     lists: &'a mut Lists,
     /// Lists by the advertiser and list cells that name them.
     named: HashMap<[Vec<u8>; 2], Result<ListNo, RejectReason>>,
@@ -70,12 +71,12 @@ enum PhoneColumn {
 pub(super) fn read(
     job: &Job,
     keyer: &Keyer,
-    index: ListIndex,
+    index: &mut ListBuilder,
     rejects: &mut Rejects<'_>,
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<Lists, RunError> {
-    let mut lists = Lists { index, inputs: Vec::new(), groups: Vec::new(), crowded: Vec::new() };
+    let mut lists = Lists::default();
     for source in &job.lists {
         for location in &source.files.locations {
             let opened = source_of(source, location, &job.policy);
@@ -83,7 +84,7 @@ pub(super) fn read(
             let has_numbers = reader.columns().has(Field::Phone);
             let column = phone_column(source.phones, has_numbers, &reader);
             let has_both = has_numbers && reader.columns().has(Field::PhoneSha256);
-            declare_forms(source.phones, column, has_both, &mut lists.index);
+            declare_forms(source.phones, column, has_both, index);
             let mut indexing = Indexing {
                 source,
                 location,
@@ -92,6 +93,7 @@ pub(super) fn read(
                 column,
                 default: source.country.map_or(Hint::None, Hint::Region),
                 input: InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX),
+                index,
                 lists: &mut lists,
                 named: HashMap::new(),
                 rows: HashMap::new(),
@@ -144,7 +146,7 @@ fn phone_column(phones: Phones, has_numbers: bool, reader: &input::BatchReader) 
     }
 }
 
-fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, index: &mut ListIndex) {
+fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, index: &mut ListBuilder) {
     match (column, phones) {
         (PhoneColumn::Numbers, _) if !has_both => index.use_form(Form::E164),
         (PhoneColumn::Digests(_), Phones::Hashed(form)) => index.use_form(form),
@@ -156,32 +158,55 @@ fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, index: &mu
 }
 
 /// What a row came to.
-enum ListRow {
+enum ListRow<N> {
     Rejected(RejectReason),
-    One(MatchKey),
-    Several(Vec<MatchKey>),
+    One(N),
+    Several(Vec<N>),
+}
+
+/// Hashes the numbers of a batch under the key, all at once.
+fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Listed>> {
+    let mut told = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match row {
+            ListRow::Rejected(_) => {}
+            ListRow::One(one) => told.push(*one),
+            ListRow::Several(several) => told.extend_from_slice(several),
+        }
+    }
+    let mut listed = Vec::new();
+    keyer.list(&told, &mut listed);
+    let mut listed = listed.into_iter();
+    let row = |row: ListRow<Told>| match row {
+        ListRow::Rejected(reason) => Some(ListRow::Rejected(reason)),
+        ListRow::One(_) => listed.next().map(ListRow::One),
+        ListRow::Several(several) => {
+            Some(ListRow::Several(listed.by_ref().take(several.len()).collect()))
+        }
+    };
+    rows.into_iter().filter_map(row).collect()
 }
 
 /// What a batch came to.
 struct ReadRows {
-    rows: Vec<ListRow>,
+    rows: Vec<ListRow<Listed>>,
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
 }
 
 impl Indexing<'_, '_> {
-    fn read_row(&self, batch: &Batch, row: usize, slow_path: &mut u64) -> ListRow {
+    fn read_row(&self, batch: &Batch, row: usize, slow_path: &mut u64) -> ListRow<Told> {
         if batch.is_malformed(row) {
             return ListRow::Rejected(RejectReason::MalformedRow);
         }
         match self.column {
-            PhoneColumn::Digests(field) => self.read_digest(batch.cell(field, row)),
+            PhoneColumn::Digests(field) => Self::read_digest(batch.cell(field, row)),
             PhoneColumn::Numbers => {
                 let cell = batch.cell(Field::Phone, row);
                 let digest = batch.cell(Field::PhoneSha256, row);
                 if cell.trim_ascii().is_empty() && !digest.trim_ascii().is_empty() {
-                    return self.read_digest(digest);
+                    return Self::read_digest(digest);
                 }
                 let hint = hint_of(batch.cell(Field::Country, row), self.default);
                 self.read_numbers(cell, hint, slow_path)
@@ -189,31 +214,31 @@ impl Indexing<'_, '_> {
         }
     }
 
-    fn read_digest(&self, cell: &[u8]) -> ListRow {
+    fn read_digest(cell: &[u8]) -> ListRow<Told> {
         if cell.trim_ascii().is_empty() {
             return ListRow::Rejected(RejectReason::Empty);
         }
         PhoneDigest::from_text(cell).map_or(ListRow::Rejected(RejectReason::NotAHash), |digest| {
-            ListRow::One(self.keyer.key_of_digest(digest))
+            ListRow::One(Told::Digest(digest))
         })
     }
 
-    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow {
-        let mut key = |text: &[u8]| {
+    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow<Told> {
+        let mut told = |text: &[u8]| {
             let outcome = normalise::read_by(text, hint, Checks::Damage);
             *slow_path += u64::from(outcome.path == Path::Slow);
             let reading = outcome.result?;
             self.policy.check_personal(&reading)?;
-            Ok(self.keyer.key(reading.number, Form::E164))
+            Ok(Told::Number(reading))
         };
-        match (key(cell), self.source.several_numbers) {
-            (Ok(key), _) => ListRow::One(key),
+        match (told(cell), self.source.several_numbers) {
+            (Ok(told), _) => ListRow::One(told),
             (Err(RejectReason::MultipleNumbers), SeveralNumbers::Separate) => {
                 let text = std::str::from_utf8(cell).unwrap_or_default();
                 let parts = normalise::numbers_in_cell(text);
-                let keys: Vec<_> = parts.iter().map(|part| key(part.as_bytes())).collect();
-                let found: Vec<_> = keys.iter().filter_map(|key| key.ok()).collect();
-                match keys.iter().find_map(|key| key.err()) {
+                let parts: Vec<_> = parts.iter().map(|part| told(part.as_bytes())).collect();
+                let found: Vec<_> = parts.iter().filter_map(|part| part.ok()).collect();
+                match parts.iter().find_map(|part| part.err()) {
                     Some(reason) if found.is_empty() => ListRow::Rejected(reason),
                     _ => ListRow::Several(found),
                 }
@@ -274,9 +299,7 @@ impl Indexing<'_, '_> {
             named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
         };
         let list = match (recipient, list_id) {
-            (Ok(recipient), Ok(list_id)) => {
-                Ok(self.lists.index.list(&ListName { recipient, list_id }))
-            }
+            (Ok(recipient), Ok(list_id)) => Ok(self.index.list(&ListName { recipient, list_id })),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
         };
         self.named.insert(cells, list);
@@ -295,8 +318,8 @@ impl Indexing<'_, '_> {
         Identifier::from_text(stem).ok_or_else(none)
     }
 
-    fn add(&mut self, list: ListNo, key: MatchKey, input: Option<InputNo>) -> Added {
-        let added = self.lists.index.add(list, key, input);
+    fn add(&mut self, list: ListNo, listed: Listed, input: Option<InputNo>) -> Added {
+        let added = self.index.add(list, listed, input);
         if let Added::Duplicate(member) = added {
             *self.repeats.entry(member).or_default() += 1;
         }
@@ -304,11 +327,10 @@ impl Indexing<'_, '_> {
     }
 
     fn crowded(&self) -> Vec<ListNo> {
-        let members = self.lists.index.members();
         let mut crowded: Vec<_> = self
             .repeats
             .iter()
-            .map(|(&member, &repeats)| (members[member as usize].list, repeats + 1))
+            .map(|(&member, &repeats)| (self.index.member_list(member), repeats + 1))
             .filter(|&(list, rows)| {
                 let all = self.rows.get(&list).copied().unwrap_or(0);
                 rows >= CROWDED_ROWS && rows * CROWDED_SHARE > all
@@ -336,6 +358,7 @@ impl Work for Indexing<'_, '_> {
         let rows = timings.time(Stage::Normalise, || {
             (0..batch.len()).map(|row| self.read_row(batch, row, &mut slow_path)).collect()
         });
+        let rows = timings.time(Stage::Key, || list(self.keyer, rows));
         ReadRows { rows, looks_wrong, slow_path, timings }
     }
 
@@ -348,6 +371,10 @@ impl Work for Indexing<'_, '_> {
         self.ledger.slow_path += done.slow_path;
         let mut timings = Timings::default();
         timings.time(Stage::Join, || {
+            self.index.warm_up(done.rows.iter().filter_map(|row| match row {
+                ListRow::One(listed) => Some(listed),
+                ListRow::Rejected(_) | ListRow::Several(_) => None,
+            }));
             for (at, row) in done.rows.into_iter().enumerate() {
                 self.apply_row(batch, at, row)?;
             }
@@ -359,7 +386,12 @@ impl Work for Indexing<'_, '_> {
 }
 
 impl Indexing<'_, '_> {
-    fn apply_row(&mut self, batch: &Batch, at: usize, row: ListRow) -> Result<(), RunError> {
+    fn apply_row(
+        &mut self,
+        batch: &Batch,
+        at: usize,
+        row: ListRow<Listed>,
+    ) -> Result<(), RunError> {
         let number = batch.first_row() + at as u64;
         self.ledger.rows_read += 1;
         if let ListRow::Rejected(reason) = row {

@@ -23,7 +23,7 @@ use std::time::Instant;
 use crate::consent::SuppressionReader;
 use crate::input::{self, Facts, Field, Location, Meter, Need, Role, Want};
 use crate::job::{IfExists, Job, Previous};
-use crate::join::{InputNo, ListIndex, ListName};
+use crate::join::{InputNo, ListBuilder, ListIndex, ListName};
 use crate::key::Keyer;
 use crate::normalise::{Hint, Region};
 use crate::output::{
@@ -192,37 +192,32 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
     canaries::opt_out(&mut no.suppressions, &reader);
 
-    let mut index = ListIndex::default();
-    let canary_list = index.list(&ListName::reserved());
-    let mut lists = lists::read(job, keyer, index, &mut rejects, &mut timings, watch)?;
-    canaries::list(&mut lists.index, canary_list, keyer)?;
-    lists.index.finish_building();
-    bar_opted_out(&mut lists.index, &no.suppressions, keyer, &mut timings);
+    let mut builder = ListBuilder::default();
+    let canary_list = builder.list(&ListName::reserved());
+    let lists = lists::read(job, keyer, &mut builder, &mut rejects, &mut timings, watch)?;
+    canaries::list(&mut builder, canary_list, keyer)?;
+    let mut index = timings.time(Stage::Join, || builder.finish());
+    bar_opted_out(&mut index, &no.suppressions, keyer, &mut timings);
 
     let blank = job.policy.blank_consent;
-    canaries::probe(&mut lists.index, &no.suppressions, keyer, blank, watch)?;
+    let against = accounts::Against { suppressions: &no.suppressions, keyer, blank };
+    canaries::probe(&mut index, against, watch)?;
     let mut accounts = Vec::new();
     for location in &job.accounts.locations {
         let mut reader = input::open(&accounts::source(job, location), Arc::clone(&watch.meter))?;
-        let mut probing = accounts::Probing {
-            index: &mut lists.index,
-            suppressions: &no.suppressions,
-            keyer,
-            blank,
-            input: InputNo::try_from(accounts.len()).unwrap_or(InputNo::MAX),
-            ledger: Ledger::new(Role::Accounts, location.to_string()),
-            rejects: Some(&mut rejects),
-            timings: Timings::default(),
-        };
+        let input = InputNo::try_from(accounts.len()).unwrap_or(InputNo::MAX);
+        let ledger = Ledger::new(Role::Accounts, location.to_string());
+        let mut probing =
+            accounts::Probing::new(&mut index, against, input, ledger, Some(&mut rejects));
         waves::each_batch(&mut reader, &mut probing, &mut timings, watch)?;
-        timings.add(&probing.timings);
-        let ledger = probing.ledger;
+        let probed = probing.finish();
+        timings.add(&probed.timings);
         let facts = timings.time(Stage::Input, || reader.finish())?;
-        accounts.push(ReadInput { ledger, facts });
+        accounts.push(ReadInput { ledger: probed.ledger, facts });
     }
-    canaries::check(&lists.index, canary_list)?;
+    canaries::check(&index, canary_list)?;
 
-    let joined = finish::Joined { opt_outs: no.inputs, lists, accounts, canary_list };
+    let joined = finish::Joined { opt_outs: no.inputs, index, lists, accounts, canary_list };
     let report = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
     Ok(Finished { report, opt_outs_seen: no.seen })
 }
@@ -234,10 +229,12 @@ fn bar_opted_out(
     keyer: &Keyer,
     timings: &mut Timings,
 ) {
+    const STRETCH: usize = 4096;
     let numbers: Vec<u64> = suppressions.expose_digits().collect();
+    let stretches: Vec<_> = numbers.chunks(STRETCH).collect();
     let slots = timings.time(Stage::Key, || {
         let index = &*index;
-        waves::map(&numbers, |&digits| index.find_digits(digits, keyer).collect::<Vec<_>>())
+        waves::map(&stretches, |digits| index.find_digits(digits, keyer))
     });
     let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
     let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();

@@ -143,9 +143,13 @@ impl<R> Default for Counts<R> {
 impl<R: Copy + PartialEq> Counts<R> {
     /// Counts one.
     pub fn add(&mut self, reason: R) {
+        self.add_many(reason, 1);
+    }
+
+    fn add_many(&mut self, reason: R, many: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((reason, 1)),
+            Some((_, count)) => *count += many,
+            None => self.0.push((reason, many)),
         }
     }
 
@@ -183,6 +187,14 @@ impl Ledger {
     pub fn bar(&mut self, reason: BarReason) {
         self.barred += 1;
         self.barred_by.add(reason);
+    }
+
+    /// Counts a batch's rows that may not be used.
+    pub fn bar_all(&mut self, reasons: &Counts<BarReason>) {
+        for &(reason, many) in &reasons.0 {
+            self.barred += many;
+            self.barred_by.add_many(reason, many);
+        }
     }
 
     /// True when every row is counted exactly once.

@@ -9,6 +9,15 @@
 //! It promises: nothing that is stored or written is an unkeyed digest (all mobile numbers of the
 //! world are minutes of SHA-256), and neither keys nor secret are ever printed. The only module
 //! that sees SHA-2. It cannot fail on a number.
+//!
+//! # How it is fast
+//!
+//! Most numbers need no key: `filter` tells, from a number or from its bare digest, that no list
+//! holds it. The others are hashed sixteen at a time (`batch`, `lanes`).
+
+mod batch;
+mod filter;
+mod lanes;
 
 use std::fmt;
 
@@ -20,7 +29,12 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::digits::{MOST_DIGITS, decimal};
-use crate::normalise::E164;
+use crate::normalise::{E164, Reading, Region};
+use batch::KeyedLanes;
+use lanes::Level;
+
+pub use filter::Clue;
+pub(crate) use filter::{ClueSeed, Filter};
 
 /// Bytes of a match key and of a token: 128 bits of HMAC-SHA-256, so that among 10¹⁰ numbers an
 /// accidental collision has a chance below 10⁻¹⁸.
@@ -31,6 +45,7 @@ const RECIPIENT_INFO: &[u8] = b"phonematch/recipient/v1/";
 const KEY_ID_INFO: &[u8] = b"phonematch/key-id/v1";
 const SEAL_INFO: &[u8] = b"phonematch/seal/v1";
 const NOISE_INFO: &[u8] = b"phonematch/noise/v1/";
+const FILTER_INFO: &[u8] = b"phonematch/filter/v1";
 
 /// The 32 secret bytes that everything is keyed with. Wiped when dropped, never printed.
 pub struct Secret(Zeroizing<[u8; 32]>);
@@ -177,6 +192,16 @@ impl fmt::Debug for Token {
 pub struct PhoneDigest([u8; 32]);
 
 impl PhoneDigest {
+    fn of(number: Spelled) -> Self {
+        let mut buffer = [0; MOST_DIGITS];
+        let mut hash = Sha256::new();
+        if number.form == Form::E164 {
+            hash.update(b"+");
+        }
+        hash.update(decimal(number.digits, &mut buffer));
+        Self(hash.finalize().into())
+    }
+
     /// Reads 64 hex digits of either case, or Base64 (standard or URL alphabet, padded or not).
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
@@ -203,23 +228,101 @@ impl fmt::Debug for PhoneDigest {
     }
 }
 
+/// Calling code and national digits, and which text of them is hashed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Spelled {
+    /// The digits as one integer; they need not be a valid number.
+    pub digits: u64,
+    /// With or without the plus.
+    pub form: Form,
+}
+
+impl fmt::Debug for Spelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spelled(redacted)")
+    }
+}
+
+/// What a list row says of a person.
+#[derive(Clone, Copy, Debug)]
+pub enum Told {
+    /// The number.
+    Number(Reading),
+    /// A digest of it.
+    Digest(PhoneDigest),
+}
+
+/// What the index is told of a list number.
+#[derive(Clone, Copy)]
+pub struct Listed {
+    /// What accounts are compared with.
+    pub key: MatchKey,
+    /// What is asked of an account before it gets a key of its own.
+    pub(crate) clue: Clue,
+    /// Where the clue is from.
+    pub(crate) told_by: ToldBy,
+}
+
+/// What a list brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// The number itself, in this region.
+    Number(Region),
+    /// A digest of it.
+    Digest,
+}
+
+impl Told {
+    const fn told_by(self) -> ToldBy {
+        match self {
+            Self::Number(reading) => ToldBy::Number(reading.region),
+            Self::Digest(_) => ToldBy::Digest,
+        }
+    }
+
+    /// A list number in a form: in the one without plus it can only be told by its digest.
+    pub(crate) fn in_form(number: Reading, form: Form) -> Self {
+        let digits = number.number.expose_digits();
+        match form {
+            Form::E164 => Self::Number(number),
+            Form::Digits => Self::Digest(PhoneDigest::of(Spelled { digits, form })),
+        }
+    }
+}
+
+impl fmt::Debug for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listed(redacted)")
+    }
+}
+
 /// Makes match keys under one secret's join key.
 #[derive(Clone)]
 pub struct Keyer {
     join: Hmac<Sha256>,
+    in_lanes: KeyedLanes,
+    clues: ClueSeed,
 }
 
 /// Makes one recipient's tokens.
 #[derive(Clone)]
 pub struct RecipientKey {
     keyed: Hmac<Sha256>,
+    in_lanes: KeyedLanes,
 }
 
 impl Keyer {
     /// Derives the join key.
     #[must_use]
     pub fn new(secret: &Secret) -> Self {
-        Self { join: hmac(secret.derive(&[JOIN_INFO]).as_ref()) }
+        Self::at_level(secret, Level::best())
+    }
+
+    fn at_level(secret: &Secret, level: Level) -> Self {
+        let key = secret.derive(&[JOIN_INFO]);
+        let [a, b, c, d, e, f, g, h, ..] = *secret.derive(&[FILTER_INFO]);
+        let clues = ClueSeed::of([a, b, c, d, e, f, g, h]);
+        Self { join: hmac(key.as_ref()), in_lanes: KeyedLanes::new(&key, level), clues }
     }
 
     /// The key of a number in one form.
@@ -231,13 +334,7 @@ impl Keyer {
     /// The key of calling code and national digits that need not be a valid number: an alias.
     #[must_use]
     pub fn key_of_digits(&self, digits: u64, form: Form) -> MatchKey {
-        let mut buffer = [0; MOST_DIGITS];
-        let mut hash = Sha256::new();
-        if form == Form::E164 {
-            hash.update(b"+");
-        }
-        hash.update(decimal(digits, &mut buffer));
-        self.key_of_digest(PhoneDigest(hash.finalize().into()))
+        self.key_of_digest(PhoneDigest::of(Spelled { digits, form }))
     }
 
     /// The key of a number that came as its SHA-256.
@@ -245,13 +342,25 @@ impl Keyer {
     pub fn key_of_digest(&self, digest: PhoneDigest) -> MatchKey {
         MatchKey(first_half(self.join.clone(), &digest.0))
     }
+
+    /// What an account with these digits is asked, where a list told numbers.
+    #[inline]
+    pub(crate) fn clue_of_digits(&self, digits: u64) -> Clue {
+        self.clues.clue(digits)
+    }
+
+    /// The same, where a list told digests.
+    fn clue_of_digest(&self, first_bytes: u64) -> Clue {
+        self.clues.clue(first_bytes)
+    }
 }
 
 impl RecipientKey {
     /// Derives the key of the recipient named `id`.
     #[must_use]
     pub fn new(secret: &Secret, id: &str) -> Self {
-        Self { keyed: hmac(secret.derive(&[RECIPIENT_INFO, id.as_bytes()]).as_ref()) }
+        let key = secret.derive(&[RECIPIENT_INFO, id.as_bytes()]);
+        Self { keyed: hmac(key.as_ref()), in_lanes: KeyedLanes::new(&key, Level::best()) }
     }
 
     /// What this recipient's files call the person behind `key`.

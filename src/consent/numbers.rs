@@ -1,0 +1,71 @@
+//! A set of numbers that is asked about far more often than it says yes.
+
+use std::collections::HashSet;
+
+use crate::key::{ClueSeed, Filter};
+
+/// Numbers as calling code and national digits, behind a filter that answers for nearly everybody
+/// who is not in it.
+pub(super) struct Numbers {
+    all: HashSet<u64>,
+    filter: Filter,
+    /// How many numbers the filter was made for.
+    room: usize,
+    seed: ClueSeed,
+}
+
+/// Numbers that the first filter is made for.
+const FIRST_ROOM: usize = 64;
+
+impl Default for Numbers {
+    fn default() -> Self {
+        let all = HashSet::new();
+        Self { all, filter: Filter::default(), room: 0, seed: ClueSeed::draw() }
+    }
+}
+
+impl Numbers {
+    /// Adds a number. True when it is new.
+    pub(super) fn insert(&mut self, digits: u64) -> bool {
+        let is_new = self.all.insert(digits);
+        if self.all.len() > self.room {
+            self.room = (self.room * 2).max(FIRST_ROOM);
+            self.filter = Filter::for_entries(self.room);
+            self.all.iter().for_each(|&digits| self.filter.add(self.seed.clue(digits)));
+        } else if is_new {
+            self.filter.add(self.seed.clue(digits));
+        }
+        is_new
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, digits: u64) -> bool {
+        self.filter.may_hold(self.seed.clue(digits)) && self.all.contains(&digits)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Every number, in no order.
+    pub(super) fn expose_digits(&self) -> impl Iterator<Item = u64> + '_ {
+        self.all.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_denies_nobody_who_is_in_the_set() {
+        let mut numbers = Numbers::default();
+        assert!(!numbers.contains(12_025_550_100));
+        for digits in (0..10_000).map(|n| 12_025_550_100 + n * 7) {
+            assert!(numbers.insert(digits) && !numbers.insert(digits));
+            assert!(numbers.contains(digits) && !numbers.contains(digits + 1));
+        }
+        assert!(numbers.expose_digits().all(|digits| numbers.contains(digits)));
+        assert_eq!(numbers.len(), 10_000);
+    }
+}

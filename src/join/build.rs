@@ -1,0 +1,315 @@
+//! The build side: list rows on their way into the index.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use super::screen::{KeptClue, Regions, Screen};
+use super::table::{Entry, Table};
+use super::{
+    COUNTED_ELSEWHERE, InputNo, ListIndex, ListName, ListNo, MemberRow, Origin, SlotNo, to_u32,
+};
+use crate::key::{Form, Listed, MatchKey, ToldBy};
+
+/// Takes the rows of every list, then becomes the index.
+#[derive(Default)]
+pub struct ListBuilder {
+    lists: Vec<ListName>,
+    list_numbers: HashMap<ListName, ListNo>,
+    forms: Vec<Form>,
+    regions: Regions,
+    origins: Origins,
+    /// By slot: its key, its first member, and its clue.
+    keys: Vec<MatchKey>,
+    first_members: Vec<u32>,
+    clues: Vec<u32>,
+    /// Slots by key.
+    table: Table,
+    members: Vec<MemberRow>,
+    /// Members by slot and list, where the slot has an earlier one of another list.
+    further: Table,
+}
+
+/// What became of a list number on its way into the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Added {
+    /// A member more.
+    Member(u32),
+    /// The list holds that number already; the member it is.
+    Duplicate(u32),
+}
+
+/// Lists and inputs as they come together, numbered.
+#[derive(Default)]
+struct Origins {
+    known: Vec<Origin>,
+    numbers: HashMap<Origin, u32>,
+    /// Rows of one list come one after the other.
+    last: Option<u32>,
+}
+
+impl Origins {
+    fn number(&mut self, origin: Origin) -> u32 {
+        if let Some(last) = self.last.filter(|&last| self.known[last as usize] == origin) {
+            return last;
+        }
+        let next = to_u32(self.known.len());
+        let number = *self.numbers.entry(origin).or_insert(next);
+        if number == next {
+            self.known.push(origin);
+        }
+        self.last = Some(number);
+        number
+    }
+}
+
+impl ListBuilder {
+    /// Adds a list or finds it.
+    pub fn list(&mut self, name: &ListName) -> ListNo {
+        if let Some(&list) = self.list_numbers.get(name) {
+            return list;
+        }
+        let list = ListNo(to_u32(self.lists.len()));
+        self.lists.push(name.clone());
+        self.list_numbers.insert(name.clone(), list);
+        list
+    }
+
+    /// Says that lists hold keys of `form`.
+    pub fn use_form(&mut self, form: Form) {
+        if !self.forms.contains(&form) {
+            self.forms.push(form);
+            // A person in both forms is known by the first, in whatever order lists came.
+            self.forms.sort_unstable();
+        }
+    }
+
+    /// The forms in which accounts must be looked up.
+    #[must_use]
+    pub fn forms(&self) -> &[Form] {
+        &self.forms
+    }
+
+    /// Fetches what adding these numbers will look at, all at once instead of one after the other.
+    pub fn warm_up<'a>(&self, listed: impl IntoIterator<Item = &'a Listed>) {
+        for listed in listed {
+            black_box(self.table.glance(listed.key.table_hash()));
+        }
+    }
+
+    /// Adds a list number that is counted in `input`, or through a group of the caller's.
+    pub fn add(&mut self, list: ListNo, listed: Listed, input: Option<InputNo>) -> Added {
+        let origin = Origin { list, input: input.unwrap_or(COUNTED_ELSEWHERE) };
+        let same = |place: u32| self.keys[place as usize] == listed.key;
+        let Some(place) = self.table.find(listed.key.table_hash(), same) else {
+            let slot = self.add_slot(listed);
+            return self.add_member(slot, origin);
+        };
+        let slot = SlotNo(place);
+        let first = self.first_members[slot.index()];
+        if self.list_of(first) == list {
+            return Added::Duplicate(first);
+        }
+        let hash = member_hash(slot, list);
+        let same = |at: u32| self.members[at as usize].slot == slot && self.list_of(at) == list;
+        if let Some(at) = self.further.find(hash, same) {
+            return Added::Duplicate(at);
+        }
+        let entry = Entry { hash, place: to_u32(self.members.len()) };
+        let (members, first_members) = (&self.members, &self.first_members);
+        let (further, origins) = (&mut self.further, &self.origins.known);
+        further.insert(entry, || {
+            let numbered = (0..).zip(members);
+            let further = numbered.filter(|(at, row)| first_members[row.slot.index()] != *at);
+            further.map(|(place, row)| {
+                let list = origins[row.origin as usize].list;
+                Entry { hash: member_hash(row.slot, list), place }
+            })
+        });
+        self.add_member(slot, origin)
+    }
+
+    fn list_of(&self, member: u32) -> ListNo {
+        self.origins.known[self.members[member as usize].origin as usize].list
+    }
+
+    fn add_slot(&mut self, listed: Listed) -> SlotNo {
+        let entry = Entry { hash: listed.key.table_hash(), place: to_u32(self.keys.len()) };
+        self.table.insert(entry, || entries(&self.keys));
+        if let ToldBy::Number(region) = listed.told_by {
+            self.regions.add(region);
+        }
+        push(&mut self.keys, listed.key);
+        push(&mut self.first_members, to_u32(self.members.len()));
+        push(&mut self.clues, KeptClue::of(listed).to_bits());
+        SlotNo(entry.place)
+    }
+
+    fn add_member(&mut self, slot: SlotNo, origin: Origin) -> Added {
+        let at = to_u32(self.members.len());
+        let origin = self.origins.number(origin);
+        push(&mut self.members, MemberRow { slot, origin });
+        Added::Member(at)
+    }
+
+    /// A member's list.
+    #[must_use]
+    pub fn member_list(&self, member: u32) -> ListNo {
+        self.list_of(member)
+    }
+
+    /// Ends the build side: duplicates can no longer be told, and their memory is given back.
+    #[must_use]
+    pub fn finish(mut self) -> ListIndex {
+        self.further = Table::default();
+        self.table.shrink(to_u32(self.keys.len()), entries(&self.keys));
+        self.keys.shrink_to_fit();
+        self.members.shrink_to_fit();
+        let kept = self.clues.iter().map(|&bits| KeptClue::from_bits(bits));
+        let screen = Screen::of(kept, self.regions, self.forms);
+        // The memory of the two columns that only building needed serves for two of the index's.
+        let accounts = reuse(self.first_members, ListIndex::NO_ACCOUNT);
+        let attributes = reuse(self.clues, ListIndex::NO_ATTRIBUTES);
+        ListIndex {
+            lists: self.lists,
+            origins: self.origins.known,
+            keys: self.keys,
+            accounts,
+            attributes,
+            table: self.table,
+            members: self.members,
+            screen,
+            twins: HashMap::new(),
+        }
+    }
+
+    /// How many bytes the rows take that were added so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let columns = self.first_members.capacity() + self.clues.capacity();
+        self.keys.capacity() * size_of::<MatchKey>()
+            + columns * size_of::<u32>()
+            + self.members.capacity() * size_of::<MemberRow>()
+            + self.table.bytes()
+            + self.further.bytes()
+    }
+}
+
+impl std::fmt::Debug for ListBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ListBuilder({} lists, {} members)", self.lists.len(), self.members.len())
+    }
+}
+
+fn entries(keys: &[MatchKey]) -> impl Iterator<Item = Entry> + '_ {
+    (0..).zip(keys).map(|(place, key)| Entry { hash: key.table_hash(), place })
+}
+
+fn reuse(mut column: Vec<u32>, value: u32) -> Vec<u32> {
+    column.shrink_to_fit();
+    column.fill(value);
+    column
+}
+
+/// Pushes, growing by a sixteenth: a vector that doubles may hold twice what it needs. Large
+/// blocks grow in place, so that this costs little.
+fn push<T>(column: &mut Vec<T>, value: T) {
+    if column.len() == column.capacity() {
+        column.reserve_exact(column.len() / 16 + 1024);
+    }
+    column.push(value);
+}
+
+/// Slot numbers are dense, so a multiplicative hash spreads them (Knuth, TAOCP 3, §6.4).
+fn member_hash(slot: SlotNo, list: ListNo) -> u64 {
+    (u64::from(slot.0) << 32 | u64::from(list.0))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .rotate_left(26)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Identifier;
+    use crate::key::{Keyer, PhoneDigest, Secret, Told};
+
+    fn keyer() -> Keyer {
+        Keyer::new(&Secret::from_file_content(&[7; 32]).unwrap())
+    }
+
+    fn name(id: &str) -> ListName {
+        let named = |text: &str| Identifier::from_text(text.as_bytes()).unwrap();
+        ListName { recipient: named("acme"), list_id: named(id) }
+    }
+
+    /// List rows that came as digests: any 32 bytes are one.
+    fn listed(numbers: std::ops::Range<u64>) -> Vec<Listed> {
+        let told: Vec<_> = numbers
+            .map(|n| PhoneDigest::from_text(format!("{n:064x}").as_bytes()).unwrap())
+            .map(Told::Digest)
+            .collect();
+        let mut listed = Vec::new();
+        keyer().list(&told, &mut listed);
+        listed
+    }
+
+    #[test]
+    fn a_number_is_one_member_of_each_list() {
+        let mut builder = ListBuilder::default();
+        let lists = ["a", "b", "c"].map(|id| builder.list(&name(id)));
+        let rows = listed(0..1000);
+        // By slot: the lists take turns, so that every member but the first is a further one.
+        for (at, &row) in (0..).zip(&rows) {
+            for (nth, &list) in (0..).zip(&lists) {
+                assert_eq!(builder.add(list, row, Some(nth)), Added::Member(at * 3 + nth));
+            }
+        }
+        for (at, &row) in (0..).zip(&rows) {
+            for (nth, &list) in (0..).zip(&lists) {
+                assert_eq!(builder.add(list, row, Some(9)), Added::Duplicate(at * 3 + nth));
+                assert_eq!(builder.member_list(at * 3 + nth), list);
+            }
+        }
+        let index = builder.finish();
+        assert_eq!((index.slots_len(), index.members().len()), (1000, 3000));
+        for (at, &row) in (0..).zip(&rows) {
+            let slot = index.find(row.key).unwrap();
+            for (nth, &list) in (0..).zip(&lists) {
+                let member = index.member(at * 3 + nth);
+                assert_eq!((member.slot, member.list), (slot, list));
+                assert_eq!(member.counted_in(), Some(nth));
+            }
+        }
+        let mut slots = Vec::new();
+        let strangers = listed(1000..2000);
+        let keys: Vec<_> = rows.iter().chain(&strangers).map(|listed| listed.key).collect();
+        index.find_all(&keys, &mut slots);
+        let one_by_one = keys.iter().map(|&key| index.find(key));
+        assert!(slots.iter().copied().eq(one_by_one));
+        assert!(slots[..1000].iter().all(Option::is_some));
+        assert!(slots[1000..].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_list_row_takes_at_most_forty_bytes() {
+        let rows = 1_000_000;
+        let mut builder = ListBuilder::default();
+        let list = builder.list(&name("a"));
+        let mut most = 0;
+        for few in (0..rows).step_by(1000) {
+            for row in listed(few..few + 1000) {
+                builder.add(list, row, Some(0));
+            }
+            let added = usize::try_from(few + 1000).unwrap();
+            if added >= 100_000 {
+                most = most.max(builder.bytes() * 10 / added);
+            }
+        }
+        let index = builder.finish();
+        let rows = usize::try_from(rows).unwrap();
+        assert_eq!(index.slots_len(), rows);
+        assert!(index.bytes() <= 40 * rows, "{} bytes", index.bytes());
+        // While it grows, columns and table have room for the next rows.
+        assert!(most <= 430, "{most} tenths of a byte");
+    }
+}
