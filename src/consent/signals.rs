@@ -122,7 +122,7 @@ impl Signal {
 
 /// The signals that a batch carries, for reading its rows: none, most often.
 #[derive(Debug)]
-pub struct SignalColumns<'a>(Vec<(Signal, &'a Column)>);
+pub struct SignalColumns<'a>(Vec<(Signal, Column<'a>)>);
 
 impl<'a> SignalColumns<'a> {
     /// Those of a batch. An input is read with the columns of governing signals only.

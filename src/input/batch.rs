@@ -1,118 +1,126 @@
 //! How are cells handed on?
 //!
-//! A [`Batch`] holds the wanted cells of consecutive rows, column by column, as raw bytes. A row
-//! that is not the format's keeps its place: it is marked malformed, and its cells are what could
-//! be split of it, or empty. What a cell holds is private, so neither type prints any of it.
+//! A [`Batch`] holds the wanted cells of consecutive rows as raw bytes. It owns the text that they
+//! stand in, so that splitting a row copies nothing: a column of text is where each of its cells
+//! begins and ends. A row that is not the format's keeps its place: it is marked malformed, and
+//! its cells are what could be split of it, or empty. What a cell holds is private, so no type
+//! here prints any of it.
 
 use std::fmt;
+use std::ops::Range;
+
+use arrow::array::{Array, BinaryViewArray, FixedSizeBinaryArray, StringViewArray};
 
 use super::Field;
 
-/// One column of a batch: the cells' bytes end to end, and where each ends.
-#[derive(Clone, Default)]
-pub struct Column {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
+/// Where a cell stands in its batch's text. `Limits::within_reach` keeps that far below 4 GiB.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
 }
 
-impl Column {
-    /// The cell of a row, counted from 0 within the batch; empty beyond the last row.
+impl Span {
+    pub(super) fn of(range: Range<usize>) -> Self {
+        let reach = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: reach(range.start), end: reach(range.end) }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Where the cells of a column are.
+#[derive(Clone)]
+pub(super) enum Cells {
+    /// In the batch's text.
+    Spans(Vec<Span>),
+    /// In Parquet's pages, as they were unpacked.
+    Texts(StringViewArray),
+    /// The same, for bytes.
+    Bytes(BinaryViewArray),
+    /// The same, for bytes of which each value has as many.
+    FixedBytes(FixedSizeBinaryArray),
+}
+
+impl Cells {
+    fn len(&self) -> usize {
+        match self {
+            Self::Spans(spans) => spans.len(),
+            Self::Texts(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+            Self::FixedBytes(values) => values.len(),
+        }
+    }
+}
+
+#[inline]
+fn holds(values: &impl Array, row: usize) -> bool {
+    row < values.len() && values.is_valid(row)
+}
+
+/// One column of a batch.
+#[derive(Clone, Copy)]
+pub struct Column<'a> {
+    cells: &'a Cells,
+    text: &'a [u8],
+}
+
+impl<'a> Column<'a> {
+    /// The cell of a row, counted from 0 within the batch; empty when it is null or beyond the
+    /// last row.
     #[must_use]
-    pub fn cell(&self, row: usize) -> &[u8] {
-        let start = match row.checked_sub(1) {
-            Some(before) => self.end(before),
-            None => 0,
-        };
-        self.bytes.get(start..self.end(row)).unwrap_or_default()
+    #[inline]
+    pub fn cell(self, row: usize) -> &'a [u8] {
+        match self.cells {
+            Cells::Spans(spans) => {
+                let span = spans.get(row).copied().unwrap_or_default();
+                self.text.get(span.range()).unwrap_or_default()
+            }
+            Cells::Texts(values) if holds(values, row) => values.value(row).as_bytes(),
+            Cells::Bytes(values) if holds(values, row) => values.value(row),
+            Cells::FixedBytes(values) if holds(values, row) => values.value(row),
+            Cells::Texts(_) | Cells::Bytes(_) | Cells::FixedBytes(_) => &[],
+        }
     }
 
     /// All cells in row order.
-    pub fn cells(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| {
-            let end = end as usize;
-            let cell = &self.bytes[start..end];
-            start = end;
-            cell
-        })
-    }
-
-    /// The bytes of all cells, end to end.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// For each cell the offset in [`Column::bytes`] behind its last byte.
-    #[must_use]
-    pub fn ends(&self) -> &[u32] {
-        &self.ends
+    pub fn cells(self) -> impl Iterator<Item = &'a [u8]> {
+        (0..self.len()).map(move |row| self.cell(row))
     }
 
     /// The number of cells.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
+    pub fn len(self) -> usize {
+        self.cells.len()
     }
 
     /// Whether there is no cell.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    fn end(&self, row: usize) -> usize {
-        self.ends.get(row).map_or(self.bytes.len(), |&end| end as usize)
-    }
-
-    pub(super) fn push(&mut self, cell: &[u8]) {
-        self.bytes.extend_from_slice(cell);
-        self.close();
-    }
-
-    /// Appends to the cell that is open; [`Column::close`] ends it.
-    pub(super) fn extend(&mut self, part: &[u8]) {
-        self.bytes.extend_from_slice(part);
-    }
-
-    pub(super) fn close(&mut self) {
-        // `Limits::within_reach` keeps a batch far below 4 GiB.
-        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
     }
 }
 
-impl fmt::Debug for Column {
+impl fmt::Debug for Column<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Column({} cells, redacted)", self.len())
     }
 }
 
 /// The wanted cells of consecutive rows.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Batch {
-    first_row: u64,
     rows: usize,
     /// Rows of this batch that are not the format's, ascending.
     malformed: Vec<usize>,
-    columns: Vec<Column>,
+    text: Vec<u8>,
+    columns: Vec<Cells>,
     slot_of: [Option<usize>; Field::ALL.len()],
 }
 
 impl Batch {
-    pub(super) fn new(first_row: u64, fields: &[Field]) -> Self {
-        let slot_of = [None; Field::ALL.len()];
-        let mut batch = Self { first_row, rows: 0, malformed: vec![], columns: vec![], slot_of };
-        for &field in fields {
-            batch.add_column(field);
-        }
-        batch
-    }
-
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -125,33 +133,30 @@ impl Batch {
         self.rows == 0
     }
 
-    /// The number of this batch's first row in its input, counted from 1 without the header.
-    #[must_use]
-    pub fn first_row(&self) -> u64 {
-        self.first_row
-    }
-
     /// Whether the input has a column for the field.
     #[must_use]
     pub fn has(&self, field: Field) -> bool {
-        self.column(field).is_some()
+        self.slot_of[field.index()].is_some()
     }
 
     /// The field's column, for tight loops.
     #[must_use]
-    pub fn column(&self, field: Field) -> Option<&Column> {
-        self.slot_of[field.index()].map(|slot| &self.columns[slot])
+    pub fn column(&self, field: Field) -> Option<Column<'_>> {
+        let cells = &self.columns[self.slot_of[field.index()]?];
+        Some(Column { cells, text: &self.text })
     }
 
     /// The field's cell in a row counted from 0 within the batch; empty when the column is absent or
     /// the cell null. Of a malformed row it is a guess: ask [`Batch::is_malformed`] first.
     #[must_use]
+    #[inline]
     pub fn cell(&self, field: Field, row: usize) -> &[u8] {
         self.column(field).map_or(&[], |column| column.cell(row))
     }
 
     /// Whether the row is not the format's: its cells are then a guess.
     #[must_use]
+    #[inline]
     pub fn is_malformed(&self, row: usize) -> bool {
         !self.malformed.is_empty() && self.malformed.binary_search(&row).is_ok()
     }
@@ -161,30 +166,65 @@ impl Batch {
     pub fn malformed(&self) -> &[usize] {
         &self.malformed
     }
+}
+
+/// How the readers fill a batch. The columns' slots are in the order of the fields named to
+/// [`Batch::begin`].
+impl Batch {
+    /// Empties the batch for columns of these fields; what it had room for is used again. Gives the
+    /// text that it held.
+    pub(super) fn begin(&mut self, fields: &[Field], text: Vec<u8>) -> Vec<u8> {
+        self.rows = 0;
+        self.malformed.clear();
+        self.slot_of = Default::default();
+        self.columns.resize_with(fields.len(), || Cells::Spans(vec![]));
+        for (slot, &field) in fields.iter().enumerate() {
+            self.slot_of[field.index()] = Some(slot);
+            match &mut self.columns[slot] {
+                Cells::Spans(spans) => spans.clear(),
+                other => *other = Cells::Spans(vec![]),
+            }
+        }
+        std::mem::replace(&mut self.text, text)
+    }
 
     /// Adds a column, with empty cells for the rows that are already there.
     pub(super) fn add_column(&mut self, field: Field) {
-        let column = Column { bytes: vec![], ends: vec![0; self.rows] };
         self.slot_of[field.index()] = Some(self.columns.len());
-        self.columns.push(column);
+        self.columns.push(Cells::Spans(vec![Span::default(); self.rows]));
     }
 
-    /// The column in the order they were named; the caller pushes one cell to each, then calls
-    /// [`Batch::end_row`].
-    pub(super) fn slot(&mut self, slot: usize) -> &mut Column {
-        &mut self.columns[slot]
+    /// Gives a column whole, of a batch whose rows are told by [`Batch::end_rows`].
+    pub(super) fn fill(&mut self, slot: usize, cells: Cells) {
+        self.columns[slot] = cells;
     }
 
+    /// Ends the batch of columns that were filled whole.
+    pub(super) fn end_rows(&mut self, rows: usize) {
+        self.rows = rows;
+        debug_assert!(self.columns.iter().all(|column| column.len() == rows));
+    }
+
+    /// Pushes a cell that stands in the batch's text.
+    #[inline]
+    pub(super) fn push_span(&mut self, slot: usize, span: Span) {
+        if let Cells::Spans(spans) = &mut self.columns[slot] {
+            spans.push(span);
+        }
+    }
+
+    /// Pushes a cell by copying it.
+    pub(super) fn push_copy(&mut self, slot: usize, cell: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(cell);
+        self.push_span(slot, Span::of(start..start + cell.len()));
+    }
+
+    /// Ends a row: one cell was pushed to each column.
+    #[inline]
     pub(super) fn end_row(&mut self) {
         self.rows += 1;
         debug_assert!(self.columns.iter().all(|column| column.len() == self.rows));
-    }
-
-    pub(super) fn push_malformed(&mut self) {
-        for column in &mut self.columns {
-            column.close();
-        }
-        self.end_malformed();
     }
 
     /// Ends a row that is malformed and whose cells, as far as they could be split, were pushed.
@@ -193,15 +233,26 @@ impl Batch {
         self.end_row();
     }
 
-    pub(super) fn cell_bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.bytes.len()).sum()
+    /// Adds a malformed row of empty cells.
+    pub(super) fn push_malformed(&mut self) {
+        (0..self.columns.len()).for_each(|slot| self.push_span(slot, Span::default()));
+        self.end_malformed();
+    }
+
+    /// The text in which spans are; taken out to be split, and put back.
+    pub(super) fn text_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
+    /// Bytes of the cells that were copied.
+    pub(super) fn copied_bytes(&self) -> usize {
+        self.text.len()
     }
 }
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
-            .field("first_row", &self.first_row)
             .field("rows", &self.rows)
             .field("malformed", &self.malformed.len())
             .field("columns", &self.columns.len())
@@ -215,12 +266,13 @@ mod tests {
 
     #[test]
     fn a_column_that_comes_late_is_empty_for_the_rows_before() {
-        let mut batch = Batch::new(1, &[Field::Phone]);
-        batch.slot(0).push(b"+12025550123");
+        let mut batch = Batch::default();
+        batch.begin(&[Field::Phone], vec![]);
+        batch.push_copy(0, b"+12025550123");
         batch.end_row();
         batch.add_column(Field::Country);
-        batch.slot(0).push(b"+12025550124");
-        batch.slot(1).push(b"US");
+        batch.push_copy(0, b"+12025550124");
+        batch.push_copy(1, b"US");
         batch.end_row();
         batch.push_malformed();
         assert_eq!(batch.cell(Field::Country, 0), b"");
@@ -233,9 +285,23 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_used_again_holds_nothing_of_before() {
+        let mut batch = Batch::default();
+        batch.begin(&[Field::Os, Field::Phone], vec![]);
+        batch.push_malformed();
+        batch.fill(0, Cells::Texts(StringViewArray::from(vec!["iOS"])));
+        assert_eq!(batch.begin(&[Field::Phone], b"1".to_vec()), b"");
+        assert!(batch.is_empty() && !batch.has(Field::Os) && !batch.is_malformed(0));
+        batch.push_span(0, Span::of(0..1));
+        batch.end_row();
+        assert_eq!(batch.cell(Field::Phone, 0), b"1");
+    }
+
+    #[test]
     fn debug_prints_no_cell() {
-        let mut batch = Batch::new(1, &[Field::Phone]);
-        batch.slot(0).push(b"+12025550123");
+        let mut batch = Batch::default();
+        batch.begin(&[Field::Phone], vec![]);
+        batch.push_copy(0, b"+12025550123");
         batch.end_row();
         let text = format!("{batch:?} {:?}", batch.column(Field::Phone));
         assert!(!text.contains("555"), "{text}");

@@ -6,15 +6,12 @@
 
 use std::io::Write;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, FixedSizeBinaryArray, Int64Array, StringArray,
-    StringViewArray, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 
 use super::Field;
-use super::batch::Column;
+use super::batch::{Batch, Cells};
 use super::error::{InputError, Place};
 
 /// SHA-256 gives so many bytes.
@@ -41,92 +38,82 @@ pub(super) fn check_type(at: &Place, field: Field, kind: &DataType) -> Result<()
     Err(InputError::FloatColumn { at, field, found })
 }
 
-/// The values of a column.
-pub(super) enum Cells {
-    Text(StringViewArray),
-    Bytes(BinaryViewArray),
-    /// Hashes stored as bytes; given in hex as every other format holds them.
-    Hashes(FixedSizeBinaryArray),
-    FixedBytes(FixedSizeBinaryArray),
-    Signed(Int64Array),
-    Unsigned(UInt64Array),
-    Formatted(StringArray),
-    Nulls,
+/// A cell is longer than the limit, in this row of the array.
+pub(super) struct TooLong {
+    pub(super) row: usize,
 }
 
-impl Cells {
-    pub(super) fn of(field: Field, array: &ArrayRef) -> Option<Self> {
-        use DataType as T;
-        let as_type = |kind: &DataType| cast(array, kind).ok();
-        Some(match array.data_type() {
-            T::Null => Self::Nulls,
-            T::Utf8View => Self::Text(array.as_string_view_opt()?.clone()),
-            T::BinaryView => Self::Bytes(array.as_binary_view_opt()?.clone()),
-            T::FixedSizeBinary(width) => {
-                let values = array.as_fixed_size_binary_opt()?.clone();
-                let hashes = field == Field::PhoneSha256 && *width == HASH_BYTES;
-                if hashes { Self::Hashes(values) } else { Self::FixedBytes(values) }
-            }
-            T::Int8 | T::Int16 | T::Int32 | T::Int64 => {
-                Self::Signed(as_type(&T::Int64)?.as_primitive_opt::<Int64Type>()?.clone())
-            }
-            T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => {
-                Self::Unsigned(as_type(&T::UInt64)?.as_primitive_opt::<UInt64Type>()?.clone())
-            }
-            _ => Self::Formatted(as_type(&T::Utf8)?.as_string_opt::<i32>()?.clone()),
-        })
-    }
-
-    /// Pushes a row's cell; false when it is longer than the limit.
-    pub(super) fn push(&self, row: usize, column: &mut Column, limit_bytes: usize) -> bool {
-        let null = match self {
-            Self::Text(values) => values.is_null(row),
-            Self::Bytes(values) => values.is_null(row),
-            Self::Hashes(values) | Self::FixedBytes(values) => values.is_null(row),
-            Self::Signed(values) => values.is_null(row),
-            Self::Unsigned(values) => values.is_null(row),
-            Self::Formatted(values) => values.is_null(row),
-            Self::Nulls => true,
-        };
-        let mut number = [0; 20];
-        let hash;
-        let cell = match self {
-            _ if null => b"",
-            Self::Text(values) => values.value(row).as_bytes(),
-            Self::Bytes(values) => values.value(row),
-            Self::FixedBytes(values) => values.value(row),
-            Self::Formatted(values) => values.value(row).as_bytes(),
-            Self::Hashes(values) => {
-                hash = hex::encode(values.value(row));
-                hash.as_bytes()
-            }
-            Self::Signed(values) => decimal(&mut number, format_args!("{}", values.value(row))),
-            Self::Unsigned(values) => decimal(&mut number, format_args!("{}", values.value(row))),
-            Self::Nulls => b"",
-        };
-        let fits = cell.len() <= limit_bytes;
-        column.push(if fits { cell } else { b"" });
-        fits
-    }
+/// Gives a decoded column to the batch: texts and bytes as they were unpacked, all else written
+/// out. None when it is not of the type that it claims.
+pub(super) fn fill(batch: &mut Batch, slot: usize, field: Field, array: &ArrayRef) -> Option<()> {
+    use DataType as T;
+    let cells = match array.data_type() {
+        T::Utf8View => Cells::Texts(array.as_string_view_opt()?.clone()),
+        T::BinaryView => Cells::Bytes(array.as_binary_view_opt()?.clone()),
+        T::FixedSizeBinary(width) if field != Field::PhoneSha256 || *width != HASH_BYTES => {
+            Cells::FixedBytes(array.as_fixed_size_binary_opt()?.clone())
+        }
+        _ => return write_out(batch, slot, array),
+    };
+    batch.fill(slot, cells);
+    Some(())
 }
 
-/// Any 64-bit number fits: the longest has a sign and 19 digits, or 20 digits.
-fn decimal<'a>(buffer: &'a mut [u8; 20], number: std::fmt::Arguments<'_>) -> &'a [u8] {
-    let mut rest = &mut buffer[..];
-    let written = rest.write_fmt(number);
-    debug_assert!(written.is_ok());
-    let unused = rest.len();
-    &buffer[..20 - unused]
+/// Looks for a cell that is longer than the limit.
+pub(super) fn check_lengths(array: &ArrayRef, limit_bytes: usize) -> Result<(), TooLong> {
+    let long = |length: u32| length as usize > limit_bytes;
+    let found = match array.data_type() {
+        DataType::Utf8View => array.as_string_view().lengths().position(long),
+        DataType::BinaryView => array.as_binary_view().lengths().position(long),
+        DataType::FixedSizeBinary(width) => {
+            let long = usize::try_from(*width).is_ok_and(|width| width > limit_bytes);
+            (long && !array.is_empty()).then_some(0)
+        }
+        _ => None,
+    };
+    found.map_or(Ok(()), |row| Err(TooLong { row }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_numbers_fit() {
-        let mut buffer = [0; 20];
-        assert_eq!(decimal(&mut buffer, format_args!("{}", i64::MIN)), b"-9223372036854775808");
-        assert_eq!(decimal(&mut buffer, format_args!("{}", u64::MAX)), b"18446744073709551615");
+/// Writes each value as the text that other formats hold for it.
+fn write_out(batch: &mut Batch, slot: usize, array: &ArrayRef) -> Option<()> {
+    use DataType as T;
+    let mut push = |cell: &dyn Fn(usize, &mut Vec<u8>)| {
+        let mut text = Vec::with_capacity(2 * HASH_BYTES as usize);
+        for row in 0..array.len() {
+            text.clear();
+            if array.is_valid(row) {
+                cell(row, &mut text);
+            }
+            batch.push_copy(slot, &text);
+        }
+    };
+    match array.data_type() {
+        T::Null => push(&|_, _| {}),
+        // Hashes stored as bytes are given in hex, as every other format holds them.
+        T::FixedSizeBinary(_) => {
+            let values = array.as_fixed_size_binary_opt()?;
+            push(&|row, text| text.extend(hex::encode(values.value(row)).bytes()));
+        }
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 => {
+            let values = cast(array, &T::Int64).ok()?;
+            let values = values.as_primitive_opt::<Int64Type>()?;
+            push(&|row, text| decimal(text, format_args!("{}", values.value(row))));
+        }
+        T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => {
+            let values = cast(array, &T::UInt64).ok()?;
+            let values = values.as_primitive_opt::<UInt64Type>()?;
+            push(&|row, text| decimal(text, format_args!("{}", values.value(row))));
+        }
+        _ => {
+            let values = cast(array, &T::Utf8).ok()?;
+            let values = values.as_string_opt::<i32>()?;
+            push(&|row, text| text.extend(values.value(row).bytes()));
+        }
     }
+    Some(())
+}
+
+fn decimal(text: &mut Vec<u8>, number: std::fmt::Arguments<'_>) {
+    let written = text.write_fmt(number);
+    debug_assert!(written.is_ok(), "memory takes any number of bytes");
 }

@@ -22,6 +22,7 @@ mod footer;
 mod header;
 mod ndjson;
 mod parquet;
+mod part;
 mod reader;
 mod stream;
 mod text;
@@ -30,12 +31,21 @@ pub use batch::{Batch, Column};
 pub use error::{ErrorKind, HeaderNames, InputError, Place};
 pub use files::expand;
 pub use header::{ColumnsFound, FoundColumn};
+pub use part::{Batches, Part, Splitter, Unplaced};
 pub use reader::{BatchReader, Facts, open, open_stream};
 
-/// Rows in a batch, unless its cells reach [`DEFAULT_BATCH_BYTES`] before.
+/// Bytes of delimited text that are split in one go: some thousand rows, which with what a thread
+/// makes of them stay in its cache.
+pub const DEFAULT_BLOCK_BYTES: usize = 256 << 10;
+
+/// Rows in a batch of the other formats, unless its cells reach [`DEFAULT_BATCH_BYTES`] before.
 pub const DEFAULT_BATCH_ROWS: usize = 8192;
 
-/// Bytes of cells after which a batch ends early.
+/// Rows of a Parquet file that are shared out at a time: a row group as DuckDB writes it, and a
+/// whole number of pages of 20 480 rows as arrow does.
+pub const DEFAULT_PART_ROWS: u64 = 122_880;
+
+/// Bytes of cells after which a batch of NDJSON ends early.
 pub const DEFAULT_BATCH_BYTES: usize = 16 << 20;
 
 /// The longest row: a quote that is never closed is found after so many bytes.
@@ -59,14 +69,18 @@ pub struct Source {
 
 /// How much of an input may be in memory at a time.
 ///
-/// One reader holds at most a batch of `batch_bytes` and one row more, a buffer of twice
-/// `row_bytes`, and what its decoder keeps: up to 128 MiB for zstd, and for Parquet the pages that
-/// are being decoded.
+/// One reader holds a buffer of `block_bytes`, or of twice `row_bytes` where rows are so long, and
+/// what its decoder keeps: up to 128 MiB for zstd. Each thread that splits holds another such
+/// buffer; of NDJSON a batch of `batch_bytes` and one row more, of Parquet the pages that it decodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Rows in a batch.
+    /// Bytes of delimited text that are split in one go; more where one row has more.
+    pub block_bytes: usize,
+    /// Rows of a Parquet file that are shared out at a time, where a row group has twice as many.
+    pub part_rows: u64,
+    /// Rows in a batch of NDJSON or Parquet.
     pub batch_rows: usize,
-    /// Bytes of cells after which a batch ends early.
+    /// Bytes of cells after which a batch of NDJSON ends early.
     pub batch_bytes: usize,
     /// Bytes of the longest row.
     pub row_bytes: usize,
@@ -77,15 +91,19 @@ pub struct Limits {
 impl Limits {
     /// What the `DEFAULT_…` constants say.
     pub const STANDARD: Self = Self {
+        block_bytes: DEFAULT_BLOCK_BYTES,
+        part_rows: DEFAULT_PART_ROWS,
         batch_rows: DEFAULT_BATCH_ROWS,
         batch_bytes: DEFAULT_BATCH_BYTES,
         row_bytes: DEFAULT_ROW_BYTES,
         header_bytes: DEFAULT_HEADER_BYTES,
     };
 
-    /// The same, as far as the offsets of a [`Column`] reach.
+    /// The same, as far as the offsets of a [`Batch`] reach.
     fn within_reach(self) -> Self {
         Self {
+            block_bytes: self.block_bytes.clamp(1, 1 << 28),
+            part_rows: self.part_rows.max(1),
             batch_rows: self.batch_rows.clamp(1, 1 << 24),
             batch_bytes: self.batch_bytes.clamp(1, 1 << 30),
             row_bytes: self.row_bytes.min(1 << 28),

@@ -34,7 +34,6 @@ pub(super) struct JsonLines {
     /// For each want the name it was found under.
     bound: Vec<Option<Bound>>,
     columns: ColumnsFound,
-    rows: u64,
     checked: bool,
 }
 
@@ -108,7 +107,6 @@ impl JsonLines {
             names: Names::new(wants),
             bound: vec![None; wants.len()],
             columns: ColumnsFound::default(),
-            rows: 0,
             checked: false,
         }
     }
@@ -121,19 +119,25 @@ impl JsonLines {
         &self.text
     }
 
+    /// The next rows; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// The row in the error is counted from the batch's beginning.
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
         let fields: Vec<Field> = self.columns.all().iter().map(|found| found.field).collect();
-        let mut batch = Batch::new(self.rows + 1, &fields);
-        while batch.len() < self.limits.batch_rows && batch.cell_bytes() < self.limits.batch_bytes {
+        let mut batch = Batch::default();
+        batch.begin(&fields, vec![]);
+        let Limits { batch_rows, batch_bytes, .. } = self.limits;
+        while batch.len() < batch_rows && batch.copied_bytes() < batch_bytes {
             if !self.text.skip_empty_lines().map_err(|cause| self.at.read_error(cause))? {
                 break;
             }
-            let len = self.find_line()?;
+            let len = self.find_line(&batch)?;
             if self.text.unread()[..len].trim_ascii().is_empty() {
                 self.text.consume(len);
                 continue;
             }
-            self.rows += 1;
             self.push_row(&mut batch, len)?;
             self.text.consume(len);
         }
@@ -147,20 +151,20 @@ impl JsonLines {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
-    fn find_line(&mut self) -> Result<usize, InputError> {
+    fn find_line(&mut self, batch: &Batch) -> Result<usize, InputError> {
         let limit_bytes = self.limits.row_bytes;
         loop {
             let unread = self.text.unread();
             let end = memchr::memchr2(b'\n', b'\r', unread);
             let len = end.unwrap_or(unread.len());
             if len > limit_bytes {
-                let (at, row) = (self.at.clone(), self.rows + 1);
+                let (at, row) = (self.at.clone(), batch.len() as u64 + 1);
                 return Err(InputError::RowTooLong { at, row, limit_bytes });
             }
             if end.is_some() || self.text.ended() {
                 return Ok(len);
             }
-            self.text.fill().map_err(|cause| self.at.read_error(cause))?;
+            self.text.fill(unread.len() + 1).map_err(|cause| self.at.read_error(cause))?;
         }
     }
 
@@ -207,7 +211,7 @@ impl JsonLines {
         }
         for (want, bound) in self.bound.iter().enumerate() {
             if let Some(bound) = bound {
-                batch.slot(bound.slot).push(cells[want].as_bytes());
+                batch.push_copy(bound.slot, cells[want].as_bytes());
             }
         }
         batch.end_row();

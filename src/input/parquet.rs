@@ -12,12 +12,14 @@
 //! A text that is not UTF-8 is against the format, and ends the read: the decoder checks a page at
 //! a time and cannot pass a single bad cell on.
 //!
-//! The digest is that of the whole file, read in slices as the rows go by.
+//! One thread shares out the rows, any number decode them: each opens its row group anew, reads
+//! only the pages of wanted columns, and holds a page of each at a time. The digest is that of the
+//! whole file, read in slices as the rows are shared out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
@@ -28,27 +30,47 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 
 use super::batch::Batch;
-use super::cells::{self, Cells};
+use super::cells;
 use super::error::{InputError, Place};
 use super::file_at::{DigestPass, FileAt};
 use super::files::OpenFile;
 use super::footer::{check_claims, check_frame};
 use super::header::{self, ColumnsFound};
+use super::part::Unplaced;
 use super::{Field, Limits, Meter, Want};
 
-/// Reads the rows of a Parquet file.
+/// Reads a Parquet file: shares out its rows, and digests it.
 pub(super) struct ParquetRows {
-    at: Place,
-    limits: Limits,
     columns: ColumnsFound,
-    fields: Vec<Field>,
-    reader: ParquetRecordBatchReader,
-    /// A decoded batch and the next of its rows.
-    pending: Option<(Vec<Cells>, usize, usize)>,
+    splitter: GroupSplitter,
+    /// The next row group and the first of its rows that was not shared out.
+    group: usize,
+    offset: u64,
     rows: u64,
     rows_claimed: u64,
-    source: FileAt,
     digest: DigestPass,
+}
+
+/// Rows of a row group.
+pub(super) struct RowRange {
+    group: usize,
+    offset: u64,
+    rows: u64,
+}
+
+/// Decodes rows; shared by all threads.
+#[derive(Clone)]
+pub(super) struct GroupSplitter(Arc<Decoding>);
+
+struct Decoding {
+    at: Place,
+    source: FileAt,
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+    fields: Vec<Field>,
+    /// For each field the decoded column: one column may serve two.
+    decoded: Vec<usize>,
+    limits: Limits,
 }
 
 impl ParquetRows {
@@ -76,93 +98,145 @@ impl ParquetRows {
         for (found, &position) in columns.all().iter().zip(&positions) {
             cells::check_type(at, found.field, schema.field(position).data_type())?;
         }
-        let reader = guarded(at, &source, || {
+        let metadata = guarded(at, &source, || {
             let options = ArrowReaderOptions::new().with_schema(as_read(&schema, &positions));
-            let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
-            let builder =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(source.clone(), metadata);
-            let mask = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied());
-            Ok(builder.with_projection(mask).with_batch_size(limits.batch_rows).build()?)
+            Ok(ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?)
         })?;
-        Ok(Self {
+        let mut sorted = positions.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let decoding = Decoding {
             at: at.clone(),
-            limits,
+            source: source.clone(),
+            mask: ProjectionMask::roots(metadata.parquet_schema(), positions.iter().copied()),
+            metadata,
             fields: columns.all().iter().map(|found| found.field).collect(),
-            columns,
-            reader,
-            pending: None,
-            rows: 0,
-            rows_claimed,
-            digest: DigestPass::over(source.clone(), meter),
-            source,
-        })
+            decoded: positions
+                .iter()
+                .map(|position| sorted.partition_point(|other| other < position))
+                .collect(),
+            limits,
+        };
+        let splitter = GroupSplitter(Arc::new(decoding));
+        // What the file claims and cannot be decoded so is told before any of it is used.
+        splitter.reader(0, 0, 0)?;
+        let digest = DigestPass::over(source, meter);
+        Ok(Self { columns, splitter, group: 0, offset: 0, rows: 0, rows_claimed, digest })
     }
 
     pub(super) fn columns(&self) -> &ColumnsFound {
         &self.columns
     }
 
-    pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
-        let mut batch = Batch::new(self.rows + 1, &self.fields);
-        let full = |batch: &Batch| {
-            batch.len() >= self.limits.batch_rows || batch.cell_bytes() >= self.limits.batch_bytes
-        };
-        while !full(&batch) {
-            let (cells, next, count) = match self.pending.take() {
-                Some(pending) => pending,
-                None => match decode(&self.at, &self.source, &mut self.reader)? {
-                    Some(decoded) => {
-                        let cells = self.cells_of(&decoded)?;
-                        (cells, 0, decoded.num_rows())
-                    }
-                    None => break,
-                },
-            };
-            let mut row = next;
-            while row < count && !full(&batch) {
-                self.rows += 1;
-                for (slot, cells) in cells.iter().enumerate() {
-                    if !cells.push(row, batch.slot(slot), self.limits.row_bytes) {
-                        let limit_bytes = self.limits.row_bytes;
-                        let (at, row) = (self.at.clone(), self.rows);
-                        return Err(InputError::RowTooLong { at, row, limit_bytes });
-                    }
-                }
-                batch.end_row();
-                row += 1;
-            }
-            if row < count {
-                self.pending = Some((cells, row, count));
-            }
-        }
-        self.digest.keep_up(&self.at, self.rows, self.rows_claimed)?;
-        if batch.is_empty() && self.rows != self.rows_claimed {
-            let what = "it has not as many rows as it claims";
-            return Err(InputError::Corrupt { at: self.at.clone(), what });
-        }
-        Ok((!batch.is_empty()).then_some(batch))
+    pub(super) fn splitter(&self) -> GroupSplitter {
+        self.splitter.clone()
     }
 
-    /// The decoded columns in the order of the fields: one column may serve two.
-    fn cells_of(&self, decoded: &RecordBatch) -> Result<Vec<Cells>, InputError> {
-        let mut positions: Vec<_> =
-            self.columns.all().iter().filter_map(|found| found.position).collect();
-        let wanted = positions.clone();
-        positions.sort_unstable();
-        positions.dedup();
-        let mut all = vec![];
-        for (field, position) in self.fields.iter().zip(wanted) {
-            let index = positions.partition_point(|&other| other < position);
-            let cells = decoded.columns().get(index).and_then(|array| Cells::of(*field, array));
-            let what = "a column has not the type that it claims";
-            all.push(cells.ok_or_else(|| InputError::Corrupt { at: self.at.clone(), what })?);
+    /// The next rows to be decoded; none at the end.
+    pub(super) fn next_part(&mut self) -> Result<Option<RowRange>, Unplaced> {
+        let decoding = &self.splitter.0;
+        let groups = decoding.metadata.metadata().row_groups();
+        while let Some(group) = groups.get(self.group) {
+            // `check_claims` has seen that no group claims fewer rows than none.
+            let left = u64::try_from(group.num_rows()).unwrap_or(0) - self.offset;
+            // A piece passes over the pages before it by their heads alone, and still opens them.
+            let part_rows = decoding.limits.part_rows;
+            let rows = if left / 2 < part_rows { left } else { part_rows };
+            let range = RowRange { group: self.group, offset: self.offset, rows };
+            if rows == left {
+                (self.group, self.offset) = (self.group + 1, 0);
+            } else {
+                self.offset += rows;
+            }
+            if rows > 0 {
+                self.rows += rows;
+                let kept_up = self.digest.keep_up(&decoding.at, self.rows, self.rows_claimed);
+                return kept_up.map_err(Unplaced::new).map(|()| Some(range));
+            }
         }
-        Ok(all)
+        Ok(None)
     }
 
     /// The digest of the whole file.
     pub(super) fn digest(&mut self) -> Result<[u8; 32], InputError> {
-        self.digest.finish(&self.at)
+        self.digest.finish(&self.splitter.0.at)
+    }
+}
+
+/// A part on its way out of the decoder.
+pub(super) struct GroupRows {
+    decoding: Arc<Decoding>,
+    reader: ParquetRecordBatchReader,
+    /// Rows that were decoded, and that are to be.
+    rows: u64,
+    rows_due: u64,
+}
+
+impl GroupSplitter {
+    pub(super) fn begin(&self, range: RowRange) -> Result<GroupRows, Unplaced> {
+        let reader = self.reader(range.group, range.offset, range.rows).map_err(Unplaced::new)?;
+        Ok(GroupRows { decoding: Arc::clone(&self.0), reader, rows: 0, rows_due: range.rows })
+    }
+
+    fn reader(
+        &self,
+        group: usize,
+        offset: u64,
+        rows: u64,
+    ) -> Result<ParquetRecordBatchReader, InputError> {
+        let decoding = &self.0;
+        let reach = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        guarded(&decoding.at, &decoding.source, || {
+            let groups = decoding.metadata.metadata().num_row_groups();
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                decoding.source.clone(),
+                decoding.metadata.clone(),
+            );
+            let builder = builder
+                .with_row_groups((group..groups.min(group + 1)).collect())
+                .with_projection(decoding.mask.clone())
+                .with_batch_size(decoding.limits.batch_rows)
+                .with_limit(reach(rows));
+            let builder = if offset > 0 { builder.with_offset(reach(offset)) } else { builder };
+            Ok(builder.build()?)
+        })
+    }
+}
+
+impl GroupRows {
+    /// Decodes the next rows into the batch; false at the end.
+    pub(super) fn next_into(&mut self, batch: &mut Batch) -> Result<bool, Unplaced> {
+        let decoding = Arc::clone(&self.decoding);
+        let decoded = decode(&decoding.at, &decoding.source, &mut self.reader);
+        let corrupt = |what| Unplaced::new(InputError::Corrupt { at: decoding.at.clone(), what });
+        let Some(decoded) = decoded.map_err(Unplaced::new)? else {
+            return match self.rows == self.rows_due {
+                true => Ok(false),
+                false => Err(corrupt("it has not as many rows as it claims")),
+            };
+        };
+        let mut text = std::mem::take(batch.text_mut());
+        text.clear();
+        batch.begin(&decoding.fields, text);
+        for (slot, (&field, &column)) in decoding.fields.iter().zip(&decoding.decoded).enumerate() {
+            let filled = decoded.columns().get(column).and_then(|array| {
+                self.check_lengths(array)
+                    .map(|()| cells::fill(batch, slot, field, array))
+                    .transpose()
+            });
+            filled.ok_or_else(|| corrupt("a column has not the type that it claims"))??;
+        }
+        batch.end_rows(decoded.num_rows());
+        self.rows += decoded.num_rows() as u64;
+        Ok(true)
+    }
+
+    fn check_lengths(&self, array: &ArrayRef) -> Result<(), Unplaced> {
+        let limit_bytes = self.decoding.limits.row_bytes;
+        cells::check_lengths(array, limit_bytes).map_err(|long| {
+            let (at, row) = (self.decoding.at.clone(), long.row as u64 + 1);
+            Unplaced::new(InputError::RowTooLong { at, row, limit_bytes })
+        })
     }
 }
 

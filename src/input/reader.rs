@@ -3,6 +3,10 @@
 //! [`open`] tells format, compression and encoding from the bytes alone, never from the name. A
 //! [`BatchReader`] gives the rows; [`BatchReader::finish`] reads what is left, makes sure that the
 //! file is still the one that was opened, and gives the digest.
+//!
+//! One thread alone asks for [`BatchReader::next_batch`]. Several draw parts, split them, and tell
+//! the reader in the parts' order what they came to: [`BatchReader::next_part`],
+//! [`BatchReader::splitter`], [`BatchReader::count`] and [`BatchReader::fail`].
 
 use std::fmt;
 use std::io;
@@ -18,6 +22,7 @@ use super::footer;
 use super::header::ColumnsFound;
 use super::ndjson::JsonLines;
 use super::parquet::ParquetRows;
+use super::part::{Batches, Part, Spares, Splitter, SplitterKind, Stored, Unplaced};
 use super::stream::{self, Bytes, Tally};
 use super::text::Text;
 use super::{Compression, Encoding, Format, Location, Meter, Source};
@@ -28,6 +33,9 @@ pub struct BatchReader {
     rows: Rows,
     /// Read ahead by [`open`], which needs the first rows of NDJSON to know its columns.
     ahead: Option<Batch>,
+    /// What [`BatchReader::next_batch`] has begun to split.
+    begun: Option<Batches>,
+    spares: Spares,
     file: Option<OpenFile>,
     /// What passes on the way to a text format.
     tally: Option<Arc<Tally>>,
@@ -92,6 +100,8 @@ pub fn open(source: &Source, meter: Arc<Meter>) -> Result<BatchReader, InputErro
             at,
             rows: Rows::Parquet(Box::new(rows)),
             ahead: None,
+            begun: None,
+            spares: Spares::default(),
             file: Some(file),
             tally: None,
             compression: Compression::None,
@@ -126,6 +136,8 @@ pub fn open_stream(
         rows: rows_of_text(&at, source, bytes)?,
         at,
         ahead: None,
+        begun: None,
+        spares: Spares::default(),
         file: None,
         tally: Some(opened.tally),
         compression,
@@ -144,7 +156,7 @@ fn rows_of_text(at: &Place, source: &Source, bytes: Bytes) -> Result<Rows, Input
     let read_error = |cause| at.read_error(cause);
     let limits = source.limits.within_reach();
     let mut text = Text::over(bytes);
-    text.fill().map_err(read_error)?;
+    text.fill(limits.block_bytes).map_err(read_error)?;
     let begun = text.skip_empty_lines().map_err(read_error)?;
     if !begun || (text.ended() && text.unread().trim_ascii().is_empty()) {
         return Err(InputError::Empty { at: at.clone() });
@@ -217,26 +229,81 @@ impl BatchReader {
     /// # Errors
     /// What is wrong with the input; after that nothing more is read from it.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, InputError> {
+        let mut batch = Batch::default();
+        loop {
+            if let Some(mut begun) = self.begun.take()
+                && begun.next_into(&mut batch).map_err(|error| self.fail(error))?
+            {
+                self.begun = Some(begun);
+                self.count(batch.len() as u64);
+                return Ok(Some(batch));
+            }
+            let Some(part) = self.next_part().map_err(|error| self.fail(error))? else {
+                return Ok(None);
+            };
+            let begun = self.splitter().begin(part);
+            self.begun = Some(begun.map_err(|error| self.fail(error))?);
+        }
+    }
+
+    /// The next rows as they are stored, to be split by [`BatchReader::splitter`]; none at the end.
+    ///
+    /// # Errors
+    /// What is wrong with the input, to be given to [`BatchReader::fail`].
+    pub fn next_part(&mut self) -> Result<Option<Part>, Unplaced> {
         match self.state {
-            State::Failed => return Err(InputError::AlreadyFailed { at: self.at.clone() }),
+            State::Failed => {
+                return Err(Unplaced::new(InputError::AlreadyFailed { at: self.at.clone() }));
+            }
             State::Ended => return Ok(None),
             State::Reading => {}
         }
         let next = match (self.ahead.take(), &mut self.rows) {
-            (Some(batch), _) => Ok(Some(batch)),
-            (None, Rows::Delimited(rows)) => rows.next_batch(),
-            (None, Rows::Ndjson(rows)) => rows.next_batch(),
-            (None, Rows::Parquet(rows)) => rows.next_batch(),
+            (Some(batch), _) => Ok(Some(Stored::Split(Box::new(batch)))),
+            (None, Rows::Delimited(rows)) => {
+                rows.next_part(|| self.spares.take()).map(|block| block.map(Stored::Text))
+            }
+            (None, Rows::Ndjson(rows)) => {
+                let batch = rows.next_batch().map_err(Unplaced::new);
+                batch.map(|batch| batch.map(|batch| Stored::Split(Box::new(batch))))
+            }
+            (None, Rows::Parquet(rows)) => rows.next_part().map(|range| range.map(Stored::Rows)),
         };
         match &next {
-            Ok(Some(batch)) => {
-                self.rows_read += batch.len() as u64;
-                self.meter.add_rows(batch.len() as u64);
-            }
+            Ok(Some(_)) => {}
             Ok(None) => self.state = State::Ended,
             Err(_) => self.state = State::Failed,
         }
-        next
+        next.map(|stored| stored.map(Part))
+    }
+
+    /// Splits this input's parts, on any thread.
+    #[must_use]
+    pub fn splitter(&self) -> Splitter {
+        let kind = match &self.rows {
+            Rows::Delimited(rows) => SplitterKind::Text(rows.splitter()),
+            Rows::Ndjson(_) => SplitterKind::Split,
+            Rows::Parquet(rows) => SplitterKind::Rows(rows.splitter()),
+        };
+        Splitter { kind, spares: self.spares.clone() }
+    }
+
+    /// Counts rows of a part that were split, in the order of the parts.
+    pub fn count(&mut self, rows: u64) {
+        self.rows_read += rows;
+        self.meter.add_rows(rows);
+    }
+
+    /// Rows that were counted so far.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// Gives an error its row, when all batches before it were counted; nothing more is read.
+    pub fn fail(&mut self, error: Unplaced) -> InputError {
+        self.state = State::Failed;
+        error.behind(self.rows_read)
     }
 
     /// The columns that were found; those of NDJSON may become more with each batch.

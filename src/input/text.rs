@@ -2,12 +2,21 @@
 //!
 //! A buffer over the unpacked stream that keeps one record together and grows only as far as the
 //! caller lets it: a row reader that needs more than its limit stops instead of filling again.
+//! Whole records are handed on in the buffer that they were read into.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::stream::Bytes;
 
-const FIRST_BYTES: usize = 256 * 1024;
+/// A buffer of no length would never be filled.
+const LEAST_BYTES: usize = 64;
+
+/// A part of the text, with the buffer that it was read into.
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    pub(super) range: Range<usize>,
+}
 
 /// The text of an input, from the record that is to be read next.
 pub(super) struct Text {
@@ -21,8 +30,7 @@ pub(super) struct Text {
 
 impl Text {
     pub(super) fn over(source: Bytes) -> Self {
-        let buffer = vec![0; FIRST_BYTES];
-        Self { source, buffer, start: 0, end: 0, ended: false, last: None }
+        Self { source, buffer: vec![], start: 0, end: 0, ended: false, last: None }
     }
 
     pub(super) fn unread(&self) -> &[u8] {
@@ -38,16 +46,17 @@ impl Text {
         self.start = (self.start + count).min(self.end);
     }
 
-    /// Makes [`Text::unread`] longer, or finds that the text has ended.
+    /// Makes [`Text::unread`] longer, to `reach` bytes where there are so many, or finds that the
+    /// text has ended.
     ///
-    /// Fills the whole buffer, so that a record that needs several fills is scanned again only each
-    /// time the buffer doubles.
-    pub(super) fn fill(&mut self) -> io::Result<()> {
+    /// Fills the whole buffer, and doubles it at least, so that a record that needs several fills
+    /// is scanned again only each time the buffer doubles.
+    pub(super) fn fill(&mut self, reach: usize) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+        if self.buffer.len() < reach || self.end == self.buffer.len() {
+            self.buffer.resize(reach.max(self.buffer.len() * 2).max(LEAST_BYTES), 0);
         }
         while !self.ended && self.end < self.buffer.len() {
             let count = self.source.read(&mut self.buffer[self.end..])?;
@@ -58,6 +67,19 @@ impl Text {
             }
         }
         Ok(())
+    }
+
+    /// Takes the first bytes of [`Text::unread`] off as a block of their own, without copying them;
+    /// what is left goes on in `next`.
+    pub(super) fn split_off(&mut self, len: usize, mut next: Vec<u8>) -> Block {
+        let range = self.start..self.start + len;
+        let rest = &self.buffer[range.end..self.end];
+        if next.len() < rest.len() {
+            next.resize(rest.len(), 0);
+        }
+        next[..rest.len()].copy_from_slice(rest);
+        (self.start, self.end) = (0, rest.len());
+        Block { bytes: std::mem::replace(&mut self.buffer, next), range }
     }
 
     /// Moves on to the next line that is not empty; false when there is none.
@@ -75,7 +97,7 @@ impl Text {
                 }
                 None => {
                     self.start = self.end;
-                    self.fill()?;
+                    self.fill(0)?;
                 }
             }
         }

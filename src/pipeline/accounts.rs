@@ -285,7 +285,7 @@ impl Work for Probing<'_, '_> {
         done
     }
 
-    fn apply(&mut self, batch: &Batch, done: ProbedRows) -> Result<(), RunError> {
+    fn apply(&mut self, first_row: u64, done: ProbedRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
         let mut timings = Timings::default();
         self.ledger.rows_read += done.rows;
@@ -305,7 +305,7 @@ impl Work for Probing<'_, '_> {
             for RejectedRow { place, reason } in done.rejected {
                 self.ledger.rejected.add(reason);
                 if let Some(rejects) = self.rejects.as_deref_mut() {
-                    let row = batch.first_row() + u64::from(place);
+                    let row = first_row + u64::from(place);
                     rejects.add(Role::Accounts, &self.ledger.file, Rejected { row, reason })?;
                 }
             }

@@ -38,6 +38,9 @@ const CROWDED_ROWS: u64 = 10;
 /// Share of a first batch that decides whether a column holds digests: one in two.
 const DIGEST_SHARE: usize = 2;
 
+/// What a row says of its list: the advertiser's cell and the list's, empty where it does not.
+type NameCells = [Vec<u8>; 2];
+
 struct Indexing<'a, 'r> {
     source: &'a ListSource,
     location: &'a Location,
@@ -49,7 +52,7 @@ struct Indexing<'a, 'r> {
     index: &'a mut ListBuilder,
     lists: &'a mut Lists,
     /// Lists by the advertiser and list cells that name them.
-    named: HashMap<[Vec<u8>; 2], Result<ListNo, RejectReason>>,
+    named: HashMap<NameCells, Result<ListNo, RejectReason>>,
     /// Rows by list, for the share of one number.
     rows: HashMap<ListNo, u64>,
     /// Further rows of a member.
@@ -190,6 +193,8 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Listed>> {
 /// What a batch came to.
 struct ReadRows {
     rows: Vec<ListRow<Listed>>,
+    /// The batch itself, where its rows say which list they belong to.
+    names: Option<Batch>,
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
@@ -279,19 +284,18 @@ impl Indexing<'_, '_> {
     /// The list that a row belongs to.
     fn list_of(
         &mut self,
-        batch: &Batch,
-        row: usize,
+        cells: NameCells,
+        row: u64,
     ) -> Result<Result<ListNo, RejectReason>, ListError> {
-        let cell = |field| batch.cell(field, row).trim_ascii().to_vec();
-        let cells = [cell(Field::AdvertiserId), cell(Field::ListId)];
         if let Some(known) = self.named.get(&cells) {
             return Ok(*known);
         }
         let recipient = match cells[0].as_slice() {
-            [] => Ok(self.source.recipient.clone().ok_or_else(|| ListError::NoRecipient {
-                location: self.location.clone(),
-                row: batch.first_row() + row as u64,
-            })?),
+            [] => Ok(self
+                .source
+                .recipient
+                .clone()
+                .ok_or_else(|| ListError::NoRecipient { location: self.location.clone(), row })?),
             named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
         };
         let list_id = match cells[1].as_slice() {
@@ -359,10 +363,11 @@ impl Work for Indexing<'_, '_> {
             (0..batch.len()).map(|row| self.read_row(batch, row, &mut slow_path)).collect()
         });
         let rows = timings.time(Stage::Key, || list(self.keyer, rows));
-        ReadRows { rows, looks_wrong, slow_path, timings }
+        let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
+        ReadRows { rows, names: has_names.then(|| batch.clone()), looks_wrong, slow_path, timings }
     }
 
-    fn apply(&mut self, batch: &Batch, done: ReadRows) -> Result<(), RunError> {
+    fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
         if !self.has_looked && done.looks_wrong {
             return Err(self.wrong_column().into());
         }
@@ -376,7 +381,11 @@ impl Work for Indexing<'_, '_> {
                 ListRow::Rejected(_) | ListRow::Several(_) => None,
             }));
             for (at, row) in done.rows.into_iter().enumerate() {
-                self.apply_row(batch, at, row)?;
+                let cells = done.names.as_ref().map_or_else(NameCells::default, |names| {
+                    let cell = |field| names.cell(field, at).trim_ascii().to_vec();
+                    [cell(Field::AdvertiserId), cell(Field::ListId)]
+                });
+                self.apply_row(first_row + at as u64, cells, row)?;
             }
             Ok::<_, RunError>(())
         })?;
@@ -388,16 +397,15 @@ impl Work for Indexing<'_, '_> {
 impl Indexing<'_, '_> {
     fn apply_row(
         &mut self,
-        batch: &Batch,
-        at: usize,
+        number: u64,
+        cells: NameCells,
         row: ListRow<Listed>,
     ) -> Result<(), RunError> {
-        let number = batch.first_row() + at as u64;
         self.ledger.rows_read += 1;
         if let ListRow::Rejected(reason) = row {
             return self.reject(number, reason);
         }
-        let list = match self.list_of(batch, at)? {
+        let list = match self.list_of(cells, number)? {
             Ok(list) => list,
             Err(reason) => return self.reject(number, reason),
         };

@@ -88,8 +88,8 @@ impl<W: Write + Send + Sync> Work for Writing<'_, W> {
         (0..batch.len()).map(row).collect()
     }
 
-    fn apply(&mut self, batch: &Batch, done: Self::Done) -> Result<(), RunError> {
-        for (read, row) in done.into_iter().zip(batch.first_row()..) {
+    fn apply(&mut self, first_row: u64, done: Self::Done) -> Result<(), RunError> {
+        for (read, row) in done.into_iter().zip(first_row..) {
             self.counted.rows += 1;
             let written = match read {
                 Ok(reading) => {

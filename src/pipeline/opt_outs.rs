@@ -320,9 +320,9 @@ impl Work for Reading<'_, '_> {
         ReadRows { rows, timings }
     }
 
-    fn apply(&mut self, batch: &Batch, done: ReadRows) -> Result<(), RunError> {
+    fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
-        for (row, number) in done.rows.into_iter().zip(batch.first_row()..) {
+        for (row, number) in done.rows.into_iter().zip(first_row..) {
             self.ledger.rows_read += 1;
             // What could be read is barred, also where another part of the row could not.
             let is_new = self.suppressions.add(&row);

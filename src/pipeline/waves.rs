@@ -1,19 +1,24 @@
 //! Parallelism, wrapped once round serial stages. The only file that says `rayon`.
 //!
-//! A wave is a handful of batches. While one wave is worked on by all threads, the next is read;
-//! results are applied in row order by one thread. So the outcome does not depend on the number of
-//! threads, and memory holds two waves however long the input is.
+//! In a wave every thread draws parts of the input, splits them and works on their batches, until
+//! enough rows are done. Then one thread applies what they came to, in row order, and the next wave
+//! begins. So the outcome does not depend on the number of threads, nor on which of them was
+//! quicker, and memory holds what a wave came to, however long the input is. A part that is not
+//! done when the wave ends is gone on with in the next.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use super::{RunError, Watch};
-use crate::input::{Batch, BatchReader};
+use crate::input::{Batch, BatchReader, Batches, Splitter, Unplaced};
 use crate::report::{Stage, Timings};
 
-/// Batches in a wave for each thread: enough that uneven batches even out.
-const BATCHES_A_THREAD: usize = 4;
+/// Rows of a wave for each thread. At a wave's end threads wait for the last batch of the others,
+/// and for the results to be applied: with so many rows a few hundredths of the time.
+const ROWS_A_THREAD: u64 = 64 * 1024;
 
 /// What is done with an input: a serial function over one batch, and what becomes of its result.
 pub(super) trait Work {
@@ -23,8 +28,9 @@ pub(super) trait Work {
     /// Works on one batch; several threads do so at once.
     fn work(&self, batch: &Batch) -> Self::Done;
 
-    /// Takes in what a batch came to, in row order.
-    fn apply(&mut self, batch: &Batch, done: Self::Done) -> Result<(), RunError>;
+    /// Takes in what a batch came to, in row order. `first_row` is the number of its first row in
+    /// the input, from 1 without the header.
+    fn apply(&mut self, first_row: u64, done: Self::Done) -> Result<(), RunError>;
 }
 
 /// Reads an input to its end and works on it.
@@ -34,41 +40,176 @@ pub(super) fn each_batch<W: Work + Sync>(
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<(), RunError> {
-    let size = rayon::current_num_threads() * BATCHES_A_THREAD;
+    let splitter = reader.splitter();
+    let mut workers: Vec<_> = (0..threads()).map(|_| Worker::default()).collect();
+    let mut order = Order { applied: 0, waiting: BTreeMap::new() };
+    let (mut parts_drawn, mut more) = (0, true);
     // The first batch goes alone, so that an input that is not what it should be ends early.
-    let mut wave = timings.time(Stage::Input, || read_wave(reader, 1))?;
-    while !wave.is_empty() {
+    let (mut awake, mut rows_due) = (1, 1);
+    while more || workers.iter().any(|worker| worker.begun.is_some()) {
         watch.check()?;
-        let doing: &W = work;
-        let ((next, reading), done) = rayon::join(
-            || {
-                let start = Instant::now();
-                let next = read_wave(reader, size);
-                (next, start.elapsed())
-            },
-            || {
-                let work = |batch| watch.check().map(|()| doing.work(batch));
-                wave.par_iter().map(work).collect::<Result<Vec<_>, _>>()
-            },
-        );
-        timings.add_time(Stage::Input, reading);
-        for (batch, done) in wave.iter().zip(done?) {
-            work.apply(batch, done)?;
-        }
-        wave = next?;
+        let wave = Wave {
+            drawing: Mutex::new(Drawing { reader, parts_drawn, more }),
+            splitter: &splitter,
+            work: &*work,
+            rows_due,
+            rows_done: AtomicU64::new(0),
+            watch,
+        };
+        let workers_awake = workers[..awake].par_iter_mut().with_max_len(1);
+        let steps: Vec<_> = workers_awake.flat_map_iter(|worker| wave.serve(worker)).collect();
+        let drawing = wave.drawing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (parts_drawn, more) = (drawing.parts_drawn, drawing.more);
+        order.add(steps);
+        order.apply(reader, work)?;
+        (awake, rows_due) = (workers.len(), ROWS_A_THREAD * workers.len() as u64);
     }
+    workers.iter().for_each(|worker| timings.add(&worker.timings));
     Ok(())
 }
 
-fn read_wave(reader: &mut BatchReader, size: usize) -> Result<Vec<Batch>, RunError> {
-    let mut wave = Vec::with_capacity(size);
-    while wave.len() < size {
-        match reader.next_batch()? {
-            Some(batch) => wave.push(batch),
-            None => break,
+/// A part's place among those of its input.
+type PartNo = u64;
+
+/// What a thread keeps from wave to wave.
+#[derive(Default)]
+struct Worker {
+    batch: Batch,
+    begun: Option<Begun>,
+    timings: Timings,
+}
+
+/// A part that is being split.
+struct Begun {
+    part: PartNo,
+    batches: Batches,
+}
+
+/// Where the threads of a wave draw parts from, one at a time.
+struct Drawing<'a> {
+    reader: &'a mut BatchReader,
+    parts_drawn: PartNo,
+    /// False at the input's end, and when something is wrong with it.
+    more: bool,
+}
+
+struct Wave<'a, W> {
+    drawing: Mutex<Drawing<'a>>,
+    splitter: &'a Splitter,
+    work: &'a W,
+    rows_due: u64,
+    rows_done: AtomicU64,
+    watch: &'a Watch,
+}
+
+/// One thing that a thread did with a part.
+struct Step<D> {
+    part: PartNo,
+    outcome: Result<Event<D>, Unplaced>,
+}
+
+enum Event<D> {
+    Worked { rows: u64, done: D },
+    Ended,
+}
+
+impl<'a, W: Work> Wave<'a, W> {
+    /// What one thread does in a wave: parts, batch by batch.
+    fn serve(&self, worker: &mut Worker) -> Vec<Step<W::Done>> {
+        let mut steps = Vec::new();
+        while self.rows_done.load(Ordering::Relaxed) < self.rows_due && self.watch.check().is_ok() {
+            let (part, begun) = match worker.begun.take() {
+                Some(Begun { part, batches }) => (part, Ok(batches)),
+                None => match self.draw(&mut worker.timings) {
+                    Some(drawn) => drawn,
+                    None => break,
+                },
+            };
+            let outcome = begun.and_then(|batches| self.next_batch(worker, part, batches));
+            if outcome.is_err() {
+                self.lock().more = false;
+            }
+            steps.push(Step { part, outcome });
+        }
+        steps
+    }
+
+    /// Draws a part and begins to split it.
+    fn draw(&self, timings: &mut Timings) -> Option<(PartNo, Result<Batches, Unplaced>)> {
+        let mut drawing = self.lock();
+        if !drawing.more {
+            return None;
+        }
+        let drawn = timings.time(Stage::Input, || drawing.reader.next_part()).transpose();
+        drawing.more = drawn.is_some();
+        let part = drawing.parts_drawn;
+        drawing.parts_drawn += 1;
+        drop(drawing);
+        let begin = |drawn| timings.time(Stage::Input, || self.splitter.begin(drawn));
+        Some((part, drawn?.and_then(begin)))
+    }
+
+    /// Works on a part's next batch; the worker keeps the part while there may be more.
+    fn next_batch(
+        &self,
+        worker: &mut Worker,
+        part: PartNo,
+        mut batches: Batches,
+    ) -> Result<Event<W::Done>, Unplaced> {
+        let Worker { batch, begun, timings } = worker;
+        if !timings.time(Stage::Input, || batches.next_into(batch))? {
+            return Ok(Event::Ended);
+        }
+        *begun = Some(Begun { part, batches });
+        let rows = batch.len() as u64;
+        self.rows_done.fetch_add(rows, Ordering::Relaxed);
+        Ok(Event::Worked { rows, done: self.work.work(batch) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Drawing<'a>> {
+        self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings what the threads did into the order of the rows.
+struct Order<D> {
+    /// Parts that were applied to their end.
+    applied: PartNo,
+    /// What was not applied yet, because a part before it has not ended.
+    waiting: BTreeMap<PartNo, Vec<Result<Event<D>, Unplaced>>>,
+}
+
+impl<D> Order<D> {
+    /// Each part's steps come in its rows' order: one thread has it from beginning to end.
+    fn add(&mut self, steps: Vec<Step<D>>) {
+        for step in steps {
+            self.waiting.entry(step.part).or_default().push(step.outcome);
         }
     }
-    Ok(wave)
+
+    fn apply<W: Work<Done = D>>(
+        &mut self,
+        reader: &mut BatchReader,
+        work: &mut W,
+    ) -> Result<(), RunError> {
+        while let Some(outcomes) = self.waiting.remove(&self.applied) {
+            let part = self.applied;
+            for outcome in outcomes {
+                match outcome.map_err(|error| reader.fail(error))? {
+                    Event::Worked { rows, done } => {
+                        let first_row = reader.rows_read() + 1;
+                        reader.count(rows);
+                        work.apply(first_row, done)?;
+                    }
+                    Event::Ended => self.applied += 1,
+                }
+            }
+            if self.applied == part {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Maps a slice in order, on all threads.

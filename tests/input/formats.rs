@@ -222,11 +222,20 @@ fn junk_lines_of_ndjson_are_malformed_rows() {
 #[test]
 fn batches_end_by_rows_and_by_bytes() {
     let mut source = source(Location::Stdin, phone_and_country());
-    let lines: String = (0..10).map(|row| format!("+120255501{row:02}\n")).collect();
-    for (rows, bytes, expected) in [(4, 1 << 20, vec![4, 4, 2]), (100, 25, vec![3, 3, 3, 1])] {
+    let csv: String = (0..10).map(|row| format!("+120255501{row:02}\n")).collect();
+    let json: String =
+        (0..10).map(|row| format!("{{\"phone\":\"+120255501{row:02}\"}}\n")).collect();
+    let csv = format!("phone\n{csv}");
+    for (input, rows, bytes, expected) in [
+        (&json, 4, 1 << 20, vec![4, 4, 2]),
+        (&json, 100, 25, vec![3, 3, 3, 1]),
+        (&csv, 100, 40, vec![3, 3, 3, 1]),
+        (&csv, 100, 1 << 20, vec![10]),
+    ] {
         source.limits.batch_rows = rows;
         source.limits.batch_bytes = bytes;
-        let input = format!("phone\n{lines}").into_bytes();
+        source.limits.block_bytes = bytes;
+        let input = input.clone().into_bytes();
         assert_eq!(read_stream(&source, input.clone()).unwrap().0.len(), 10);
         let mut reader =
             open_stream(&source, Box::new(std::io::Cursor::new(input)), Arc::default()).unwrap();

@@ -153,10 +153,10 @@ fn many_rows_come_in_order_whatever_the_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t");
     std::fs::write(&path, sample(10_000)).unwrap();
-    for (rows, bytes) in [(8192, 16 << 20), (1000, 16 << 20), (8192, 1000)] {
+    for (rows, part_rows) in [(8192, 1 << 20), (1000, 1 << 20), (7, 3000), (100, 1234)] {
         let mut source = file(&path);
         source.limits.batch_rows = rows;
-        source.limits.batch_bytes = bytes;
+        source.limits.part_rows = part_rows;
         let (rows, _) = read(&source).unwrap();
         assert_eq!(rows.len(), 10_000);
         for (index, cells) in rows.iter().enumerate() {

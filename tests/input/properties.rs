@@ -34,6 +34,7 @@ fn expected(table: &[[String; 3]]) -> Vec<Row> {
 fn small() -> Source {
     let mut source = source(Location::Stdin, phone_and_country());
     source.limits.batch_rows = 3;
+    source.limits.block_bytes = 16;
     source
 }
 
