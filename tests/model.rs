@@ -45,8 +45,6 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
     }
     let mut members = BTreeSet::new();
     for row in csv_rows(&folder.join("accounts.csv")) {
-        let Some(reading) = reading(&row["phone"], Hint::International) else { continue };
-        let digits = digits_of(&reading);
         let consents = match row["consent_ads"].as_str() {
             "granted" | "yes" | "true" | "1" | "opt_in" => true,
             "" => rules.blank_is_allowed,
@@ -57,10 +55,13 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         };
         let objects = signal("gpc", &["", "0"]) || signal("us_privacy", &["", "1---", "1YNN"]);
         let allowed = consents && !objects;
+        let member = reading(&row["phone"], Hint::International).map(|it| digits_of(&it));
         if !allowed {
+            // Nobody matches by a form that the plan left behind, but a no in it counts.
+            let digits = member.clone().unwrap_or_else(|| digits_in(&row["phone"]));
             barred.extend(closure(&digits));
         }
-        members.insert(digits);
+        members.extend(member);
     }
     for digits in &members {
         let digests = [Form::E164, Form::Digits].map(|form| digest(digits, form));
@@ -123,8 +124,12 @@ fn opted_out_digits(cell: &str, country: Option<&str>) -> String {
     let region = country.and_then(|country| Region::from_code(country.as_bytes()));
     match reading(cell, region.map_or(Hint::None, Hint::Region)) {
         Some(reading) => digits_of(&reading),
-        None => cell.chars().filter(char::is_ascii_digit).collect(),
+        None => digits_in(cell),
     }
+}
+
+fn digits_in(cell: &str) -> String {
+    cell.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// Every way in which the same person's number has been written (design §3).

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use phonematch::key::{Keyer, MatchKey, PhoneDigest, Secret};
 use phonematch::normalise::{Checks, E164_TEXT_LEN, Hint, Reading, read};
 use proptest::prelude::*;
 
@@ -253,5 +254,24 @@ fn an_opted_out_person_looks_like_one_who_has_no_account() {
     for name in ["matches.parquet", "audiences.parquet", "summary.json"] {
         let read = |run: &str| std::fs::read(scene.at(run).join(name)).unwrap();
         assert!(read("opted-out") == read("no-account"), "{name} differs");
+    }
+}
+
+/// Whoever brings a list of hashes chooses its bytes. Those that would all fall into one place of
+/// a table that takes them as they are must spread over ours like any others.
+#[test]
+fn hashes_that_somebody_chose_spread_over_the_table() {
+    let secret = Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap();
+    let keyer = Keyer::new(&secret);
+    let chosen = |n: u32| format!("{:0>48}{n:016x}", "");
+    let hashes: Vec<_> = (0..1 << 16)
+        .map(|n| keyer.key_of_digest(PhoneDigest::from_text(chosen(n).as_bytes()).unwrap()))
+        .map(MatchKey::table_hash)
+        .collect();
+    // Four on average in each of 2^14 places; 26 in any of them comes less than once in 10^8 times.
+    for place in [|hash: u64| hash & 0x3fff, |hash: u64| hash >> 50] {
+        let mut places = vec![0; 1 << 14];
+        hashes.iter().for_each(|&hash| places[place(hash) as usize] += 1);
+        assert!(places.iter().max().unwrap() < &26);
     }
 }

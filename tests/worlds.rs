@@ -71,11 +71,12 @@ impl Tally {
 }
 
 /// The ways to say no.
-const WAYS: [&str; 7] = [
+const WAYS: [&str; 8] = [
     "opt-out",
     "opt-out in another spelling",
     "opt-out as a hash",
     "denied row",
+    "denied row in another spelling",
     "unreadable consent",
     "Global Privacy Control",
     "US privacy string",
@@ -105,20 +106,21 @@ impl Twins {
         let row = random.pick(&rows);
         let opt_out = |cell| OptOut { cell, purpose: "ads" };
         let person = world.people.iter().find(|person| person.digits == leaver).unwrap();
+        let spellings = [&person.aliases[..], &[leaver.to_owned()]].concat();
+        let spelling = random.pick_ref(&spellings).clone();
         let way = random.pick(&WAYS);
         match way {
             "opt-out" => left.opt_outs.push(opt_out(format!("+{leaver}"))),
-            "opt-out in another spelling" => {
-                let spelling =
-                    random.pick_ref(&[&person.aliases[..], &[leaver.to_owned()]].concat()).clone();
-                left.opt_outs.push(opt_out(spelling));
-            }
+            "opt-out in another spelling" => left.opt_outs.push(opt_out(spelling)),
             "opt-out as a hash" => {
                 left.hashed_opt_outs.push(hashed_cell(leaver, any_form(random), random));
             }
-            "denied row" => {
+            "denied row" | "denied row in another spelling" => {
                 let id = left.accounts.len();
-                let denied = Account { id, consent: "denied", ..left.accounts[row].clone() };
+                let mut denied = Account { id, consent: "denied", ..left.accounts[row].clone() };
+                if way != "denied row" {
+                    denied.cell = spelling;
+                }
                 left.accounts.insert(random.below(id), denied);
             }
             "unreadable consent" => left.accounts[row].consent = "perhaps",
