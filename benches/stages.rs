@@ -20,8 +20,8 @@ use phonematch::key::{Form, Keyer, Listed, MatchKey, RecipientKey, Secret, Spell
 use phonematch::normalise::{self, Checks, Hint, Reading};
 use phonematch::output::{self, Match};
 use phonematch::pipeline::{self, Threads, Watch};
-use phonematch::policy::Policy;
-use phonematch::privacy;
+use phonematch::policy::{NoiseRules, Policy};
+use phonematch::privacy::{self, BudgetLedger, FigureRules, Measured};
 use phonematch::report::{self, Ledger, SEAL_PLACE};
 use phonematch::synth::{self, World};
 
@@ -303,13 +303,32 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
     let canaries = index.list_numbers().last().expect("two lists");
-    let release = privacy::release(&index, &policy, canaries);
+    let counted = privacy::count(&index, canaries);
+    let exact = || counted.iter().map(|list| list.exact_figure(&policy.floors)).collect::<Vec<_>>();
+    let release = privacy::release(&index, &policy, &counted, &exact());
     let people = release.people.len() as u64;
 
     let mut group = criterion.benchmark_group("privacy");
     group.throughput(Throughput::Elements(people));
     group.bench_function("release", |bencher| {
-        bencher.iter(|| privacy::release(&index, &policy, canaries));
+        bencher.iter(|| {
+            let counted = privacy::count(&index, canaries);
+            privacy::release(&index, &policy, &counted, &exact())
+        });
+    });
+    group.bench_function("figure", |bencher| {
+        let Some(NoiseRules::Added(noise)) = &policy.noise else { return };
+        let Some(budget) = &policy.budget else { return };
+        let (floors, today) = (&policy.floors, jiff::civil::date(2026, 11, 22));
+        let rules = FigureRules { purpose: policy.purpose, floors, noise, budget, today };
+        let path = scene.folder.path().join("bench.ledger");
+        let name = list_name();
+        bencher.iter(|| {
+            let mut ledger = BudgetLedger::open(&path, &scene.secret).expect("a ledger");
+            let [keys, people] = counted[0].keys(&index);
+            let measured = Measured::of(&name, keys, people, (&rules, &scene.secret));
+            measured.decide(&rules, &scene.secret, &mut ledger).expect("a budget")
+        });
     });
     group.finish();
 
@@ -337,7 +356,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
 
     let advert = output::Advert {
         list: list_name(),
-        band: release.audiences.first().and_then(|a| a.band()),
+        band: release.audiences.first().and_then(|audience| audience.figure.band),
     };
     output::summary(&folder.join(output::SUMMARY), "ads", &[advert]).expect("a summary");
     let mut group = criterion.benchmark_group("audit");
@@ -410,6 +429,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         out: scene.folder.path().join("run"),
         if_exists: IfExists::Replace,
         previous: Previous::None,
+        ledger: scene.folder.path().join("phonematch.ledger"),
     }
 }
 

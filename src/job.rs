@@ -36,6 +36,8 @@ pub struct Job {
     pub if_exists: IfExists,
     /// Which run came before.
     pub previous: Previous,
+    /// Where figures are charged. Jobs that tell the same recipients share one.
+    pub ledger: PathBuf,
 }
 
 /// The files of one role, with the columns that the job maps.
@@ -133,6 +135,9 @@ pub enum IfExists {
     /// The new run takes the old one's place in one rename.
     Replace,
 }
+
+/// The ledger's name where the job gives none: it stands beside the run folder.
+pub const LEDGER: &str = "phonematch.ledger";
 
 /// Which run came before this one.
 #[derive(Clone, PartialEq, Eq, Debug)]

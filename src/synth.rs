@@ -452,6 +452,16 @@ attribute_cell = 50
 [attributes]
 keep = ["region", "os", "os_version", "device"]
 
+[noise]                             # what a list's count gets before its band is told
+distribution = "discrete_gaussian"  # | discrete_laplace | none: exact bands, and an alarm
+spread = 10                         # sigma, in people
+edge_exponent = 9                   # 10^-9: how often the exact floor may show through
+repeat_below = 50                   # a list that differs by fewer numbers repeats a figure
+
+[budget]                            # what a recipient may be told in a period
+micro_rho = 100000                  # millionths of zCDP's rho; a figure costs 1/(2*10^2): 5000
+period_days = 30                    # also how long a figure is repeated
+
 [opt_outs]
 max_age_hours = 26
 future_tolerance_minutes = 10

@@ -10,6 +10,7 @@
 //! | `conformance.rs` | the phone corpus | decisions equal the reference |
 //! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
+//! | `figures.rs` | nights | what advertisers are told of sizes: noise, ledger, budget, lists nearly the same |
 //! | `layout.rs` | Parquet | names, types, encodings, metadata, file modes |
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
@@ -39,6 +40,7 @@ mod cli;
 mod conformance;
 mod damage;
 mod differential;
+mod figures;
 mod formats;
 mod golden;
 mod input;

@@ -89,7 +89,9 @@ fn threads_change_no_published_byte() {
     let scene = made_up_scene();
     let runs = ["1", "2", "8"].map(|threads| {
         let out = format!("run-{threads}");
-        scene.publish(&["--threads", threads, "--out", &out, "--previous", "none"]);
+        let ledger = format!("{out}.ledger");
+        let apart = ["--previous", "none", "--ledger", &ledger];
+        scene.publish(&[&["--threads", threads, "--out", &out], &apart[..]].concat());
         published_bytes(&scene.at(&out))
     });
     for (name, bytes) in &runs[0] {
@@ -105,14 +107,14 @@ fn threads_change_no_published_byte() {
 #[test]
 fn the_order_of_rows_changes_nothing_that_was_found() {
     let scene = made_up_scene();
-    scene.publish(&["--out", "first", "--previous", "none"]);
+    scene.publish(&["--out", "first", "--previous", "none", "--ledger", "first.ledger"]);
     for file in ["accounts.csv", "list.csv", "opt_outs.csv"] {
         let text = scene.read(file);
         let mut lines: Vec<_> = text.lines().collect();
         Random(5).shuffle(&mut lines[1..]);
         scene.write(file, lines.join("\n") + "\n");
     }
-    scene.publish(&["--out", "second", "--previous", "none"]);
+    scene.publish(&["--out", "second", "--previous", "none", "--ledger", "second.ledger"]);
     for name in ["matches.parquet", "audiences.parquet", "summary.json", "removed.parquet"] {
         let read = |run: &str| std::fs::read(scene.at(run).join(name)).unwrap();
         assert!(read("first") == read("second"), "{name} differs");
@@ -122,7 +124,7 @@ fn the_order_of_rows_changes_nothing_that_was_found() {
 #[test]
 fn the_same_files_cut_in_two_change_nothing_that_was_found() {
     let scene = made_up_scene();
-    scene.publish(&["--out", "whole", "--previous", "none"]);
+    scene.publish(&["--out", "whole", "--previous", "none", "--ledger", "whole.ledger"]);
     for file in ["accounts", "list", "opt_outs"] {
         let text = scene.read(&format!("{file}.csv"));
         let lines: Vec<_> = text.lines().collect();
@@ -132,7 +134,7 @@ fn the_same_files_cut_in_two_change_nothing_that_was_found() {
         }
         scene.edit("job.toml", &format!("\"{file}.csv\""), &format!("\"{file}-*.csv\""));
     }
-    scene.publish(&["--out", "parts", "--previous", "none"]);
+    scene.publish(&["--out", "parts", "--previous", "none", "--ledger", "parts.ledger"]);
     for name in ["matches.parquet", "audiences.parquet", "summary.json", "removed.parquet"] {
         let read = |run: &str| std::fs::read(scene.at(run).join(name)).unwrap();
         assert!(read("whole") == read("parts"), "{name} differs");
@@ -223,8 +225,8 @@ fn no_barred_number_comes_out_of_a_made_up_world() {
 #[test]
 fn the_same_inputs_give_the_same_bytes_again() {
     let scene = made_up_scene();
-    scene.publish(&["--out", "first", "--previous", "none"]);
-    scene.publish(&["--out", "second", "--previous", "none"]);
+    scene.publish(&["--out", "first", "--previous", "none", "--ledger", "first.ledger"]);
+    scene.publish(&["--out", "second", "--previous", "none", "--ledger", "second.ledger"]);
     assert!(published_bytes(&scene.at("first")) == published_bytes(&scene.at("second")));
 }
 
@@ -244,13 +246,13 @@ fn an_opted_out_person_looks_like_one_who_has_no_account() {
     let opt_outs = scene.read("opt_outs.csv");
     let extra: String = leaving.iter().map(|number| format!("{number},,2026-01-01\n")).collect();
     scene.write("opt_outs.csv", opt_outs.clone() + &extra);
-    scene.publish(&["--out", "opted-out", "--previous", "none"]);
+    scene.publish(&["--out", "opted-out", "--previous", "none", "--ledger", "opted-out.ledger"]);
     let staying = |line: &&str| !leaving.iter().any(|number| line.contains(number));
     let without: String =
         accounts.lines().filter(staying).map(|line| format!("{line}\n")).collect();
     scene.write("accounts.csv", without);
     scene.write("opt_outs.csv", opt_outs);
-    scene.publish(&["--out", "no-account", "--previous", "none"]);
+    scene.publish(&["--out", "no-account", "--previous", "none", "--ledger", "no-account.ledger"]);
     for name in ["matches.parquet", "audiences.parquet", "summary.json"] {
         let read = |run: &str| std::fs::read(scene.at(run).join(name)).unwrap();
         assert!(read("opted-out") == read("no-account"), "{name} differs");

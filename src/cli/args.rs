@@ -149,6 +149,9 @@ pub struct MatchFlags {
     /// The run before this one: a folder, none, or auto for the newest beside it [default: auto].
     #[arg(long, value_name = "DIR")]
     pub previous: Option<PathBuf>,
+    /// Ledger that figures are charged to [default: phonematch.ledger beside the run folder].
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,
@@ -251,6 +254,9 @@ pub struct AuditFlags {
     /// Check the whole chain that ends with the run, through the folders beside it.
     #[arg(long)]
     pub chain: bool,
+    /// Ledger that figures were charged to [default: phonematch.ledger beside the run].
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
     /// Opt-outs as they are today: none of them may be in the newest run.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub opt_outs: Vec<String>,

@@ -5,6 +5,7 @@ use std::fmt;
 use phonematch::input::{ErrorKind, InputError};
 use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
+use phonematch::privacy::LedgerError;
 
 /// The command line is wrong; the parser ends with the same.
 pub const USAGE: u8 = 2;
@@ -82,6 +83,19 @@ impl From<OutputError> for Failure {
     }
 }
 
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let (code, cause) = match &error {
+            LedgerError::Missing { .. } => (NO_INPUT, String::new()),
+            LedgerError::RolledBack { .. } | LedgerError::Damaged { .. } => (DATA, String::new()),
+            LedgerError::OtherSecret { .. } => (CONFIG, String::new()),
+            LedgerError::Locked { .. } => (LOCKED, String::new()),
+            LedgerError::Io { source, .. } => (IO, format!(" ({source})")),
+        };
+        Self::new(code, format!("{error}{cause}"))
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let code = match error {
@@ -97,6 +111,8 @@ impl From<RunError> for Failure {
             RunError::List(_) => CONFIG,
             RunError::CanaryEscaped { .. } | RunError::AuditFailed { .. } => BUG,
             RunError::OptOutsKeepChanging { .. } | RunError::OptOutsChanged => IO,
+            RunError::Ledger(error) => return error.into(),
+            RunError::BudgetExhausted { .. } => DATA,
             RunError::Interrupted => INTERRUPTED,
         };
         Self::new(code, error.to_string())

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use phonematch::consent::{Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
-    Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+    Files, Identifier, IfExists, Job, LEDGER, ListSource, OptOutSource, Phones, Previous,
+    SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -31,6 +32,7 @@ struct JobFile {
     out: Option<PathBuf>,
     if_exists: Option<IfExistsWord>,
     previous: Option<String>,
+    ledger: Option<PathBuf>,
     recipient: Option<String>,
     #[serde(default)]
     secret: SecretTable,
@@ -122,6 +124,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
     };
     let (policy, policy_digest) = policy(flags, &file, &base, purpose)?;
     let out = flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)));
+    let out = out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?;
     let columns = typed_columns(&flags.column)?;
     let job = Job {
         name: name(flags, &file)?,
@@ -138,7 +141,8 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         accounts: accounts(flags, &file, &base, &columns)?,
         lists: lists(flags, &file, &base, &columns)?,
         opt_outs: opt_outs(flags, &file, &base, &columns)?,
-        out: out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?,
+        ledger: ledger(flags, &file, &base, &out),
+        out,
         if_exists: if_exists(flags, &file),
         previous: previous(flags, &file, &base),
     };
@@ -438,6 +442,13 @@ fn check_signals(job: &Job) -> Result<(), Failure> {
         ))),
         None => Ok(()),
     }
+}
+
+/// The ledger: typed, else as the file says, else beside the run folder.
+fn ledger(flags: &MatchFlags, file: &JobFile, base: &Path, out: &Path) -> PathBuf {
+    let listed = || file.ledger.as_ref().map(|ledger| base.join(ledger));
+    let given = flags.ledger.clone().or_else(listed);
+    given.unwrap_or_else(|| out.with_file_name(LEDGER))
 }
 
 /// Standard input can be one input, and never the opt-outs, which are read twice.

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use phonematch::audit::{self, Check, Count, Diff, DiffError, Kinship, Link, ListChange};
 use phonematch::consent::Purpose;
 use phonematch::input::Role;
-use phonematch::job::OptOutSource;
+use phonematch::job::{LEDGER, OptOutSource};
 use phonematch::key::{MatchKey, Secret};
 use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline;
+use phonematch::privacy::Book;
 use serde_json::json;
 
 use super::args::{AuditFlags, DiffFlags};
@@ -70,6 +71,8 @@ fn check_runs(
     let mut sections = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         let mut checks = audit::integrity(run, secret);
+        let ledger = flags.ledger.clone().unwrap_or_else(|| run.with_file_name(LEDGER));
+        checks.extend(audit::figures(run, Book::read(&ledger, secret)?.as_ref(), secret));
         // What a damaged manifest says is not worth comparing with.
         if let Some(manifest) = Manifest::read(&run.join(MANIFEST)) {
             let is_newest = at + 1 == runs.len();

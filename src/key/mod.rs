@@ -44,6 +44,7 @@ const JOIN_INFO: &[u8] = b"phonematch/join/v1";
 const RECIPIENT_INFO: &[u8] = b"phonematch/recipient/v1/";
 const KEY_ID_INFO: &[u8] = b"phonematch/key-id/v1";
 const SEAL_INFO: &[u8] = b"phonematch/seal/v1";
+const LEDGER_INFO: &[u8] = b"phonematch/ledger/v1";
 const NOISE_INFO: &[u8] = b"phonematch/noise/v1/";
 const FILTER_INFO: &[u8] = b"phonematch/filter/v1";
 
@@ -107,6 +108,11 @@ impl Secret {
         self.derive(&[SEAL_INFO])
     }
 
+    /// The key that the budget ledger is sealed with.
+    pub(crate) fn ledger_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(&[LEDGER_INFO])
+    }
+
     /// The key of the noise that the figures of the recipient named `id` get.
     pub(crate) fn noise_key(&self, id: &str) -> Zeroizing<[u8; 32]> {
         self.derive(&[NOISE_INFO, id.as_bytes()])
@@ -152,6 +158,13 @@ impl MatchKey {
     pub fn table_hash(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl MatchKey {
+    /// The key's bytes, for a digest under another key.
+    pub(crate) const fn expose_bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0
     }
 }
 

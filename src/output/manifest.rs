@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::AliasRules;
 use crate::policy::{Floors, LegalBasis};
+use crate::privacy::LedgerHead;
 
 /// What a run read and wrote. Holds no time: same inputs, same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Manifest {
     pub files: BTreeMap<String, ManifestFile>,
     /// The floors that were held.
     pub floors: Floors,
+    /// The budget ledger as it was when the run was charged, where figures are charged for.
+    pub ledger: Option<LedgerHead>,
     /// What came of it.
     pub counts: ManifestCounts,
     /// The previous run's manifest: a chain.

@@ -10,6 +10,7 @@ use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT};
 use crate::job::Identifier;
 use crate::join::ListName;
 use crate::key::Secret;
+use crate::privacy::LedgerHead;
 use crate::report::{Report, is_sealed};
 
 /// A published run that this one follows, its seals intact.
@@ -110,6 +111,12 @@ impl PreviousRun {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The budget ledger as it was when the run was charged.
+    #[must_use]
+    pub const fn ledger(&self) -> Option<&LedgerHead> {
+        self.manifest.ledger.as_ref()
     }
 
     /// Rows of its opt-out source.

@@ -1,10 +1,12 @@
 //! Why a run ended without a result. Each cause is a variant; each text says what to do.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use crate::audit::Check;
 use crate::input::{InputError, Location};
 use crate::output::OutputError;
+use crate::privacy::{Exhausted, LedgerError};
 
 /// A run that published nothing.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +50,31 @@ pub enum RunError {
         "the opt-out list changed during the run, and standard input cannot be read twice; run again"
     )]
     OptOutsChanged,
+    /// The budget ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A recipient may not be told more for now.
+    #[error(
+        "the privacy budget does not pay for list {row}, in the order of recipients and names: its \
+         recipient's figures of the last {period_days} days cost {} of {} micro-rho and one more \
+         costs {}; nothing was published or charged. Take the list out of the job{}",
+        exhausted.spent, exhausted.budget, exhausted.micro_rho, until(exhausted.free_on)
+    )]
+    BudgetExhausted {
+        /// 1-based place among all lists.
+        row: usize,
+        /// What there is and what it would take.
+        exhausted: Exhausted,
+        /// The policy's period.
+        period_days: NonZeroU16,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted; nothing was published")]
     Interrupted,
+}
+
+fn until(free_on: Option<jiff::civil::Date>) -> String {
+    free_on.map(|day| format!(" until {day}")).unwrap_or_default()
 }
 
 fn failures(checks: &[Check]) -> String {

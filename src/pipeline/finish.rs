@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
+use super::figures::Decided;
 use super::lists::Lists;
 use super::{Begun, PreviousRuns, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
@@ -16,7 +17,8 @@ use crate::output::{
     ManifestInput, Match, OutputError, PreviousDigest, REJECTS, REMOVED, REPORT, RejectsTable,
     SUMMARY,
 };
-use crate::privacy::{self, Release};
+use crate::policy::NoiseRules;
+use crate::privacy::{self, BudgetLedger, Release};
 use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, Stage, Timings};
 
 /// Everything that was read, joined.
@@ -26,6 +28,7 @@ pub(super) struct Joined {
     pub(super) lists: Lists,
     pub(super) accounts: Vec<ReadInput>,
     pub(super) canary_list: ListNo,
+    pub(super) decided: Decided,
 }
 
 /// The lists as files name them: in name order, the canaries' left out.
@@ -55,11 +58,12 @@ pub(super) fn finish(
     rejects: RejectsTable<'_>,
     mut timings: Timings,
     restarts: u32,
-) -> Result<Report, RunError> {
+) -> Result<(Report, Option<BudgetLedger>), RunError> {
     let policy = &begun.job.policy;
     let index = &joined.index;
+    let Decided { counted, figures, .. } = &joined.decided;
     let release =
-        timings.time(Stage::Privacy, || privacy::release(index, policy, joined.canary_list));
+        timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
     let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
     let (rejects, removed) = timings.time(Stage::Output, || {
@@ -89,8 +93,11 @@ pub(super) fn finish(
     timings.time(Stage::Report, || settle(&mut joined, &release));
     let report = write_report(begun, &joined, &release, &named, &timings, restarts)?;
     write_manifest(begun, &joined, counts)?;
-    demand(audit::integrity(begun.staging.folder(), &begun.job.secret))?;
-    Ok(report)
+    let folder = begun.staging.folder();
+    demand(audit::integrity(folder, &begun.job.secret))?;
+    let book = joined.decided.ledger.as_ref().map(BudgetLedger::book);
+    demand(audit::figures(folder, book, &begun.job.secret))?;
+    Ok((report, joined.decided.ledger))
 }
 
 fn demand(checks: Vec<Check>) -> Result<(), RunError> {
@@ -129,23 +136,27 @@ fn write_tables(
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
     output::matches(&file(MATCHES), purpose, &named.names, matches)?;
-    let mut bands = vec![None; named.names.len()];
-    for audience in &release.audiences {
-        if let Some(place) = named.places[audience.list.index()] {
-            bands[place as usize] = audience.band();
-        }
-    }
-    let adverts: Vec<_> = named
-        .names
-        .iter()
-        .zip(bands)
-        .map(|(list, band)| Advert { list: list.clone(), band })
-        .collect();
+    let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), purpose, &adverts)?;
     let removed = removed(&begun.previous, named, matches)?;
     output::removed(&file(REMOVED), purpose, &removed)?;
     Ok(removed.len() as u64)
+}
+
+/// What recipients are told, in name order; nothing where the purpose tells nobody.
+fn adverts(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Advert> {
+    if begun.job.policy.noise.is_none() {
+        return Vec::new();
+    }
+    let mut bands = vec![None; named.names.len()];
+    for audience in &release.audiences {
+        if let Some(place) = named.places[audience.list.index()] {
+            bands[place as usize] = audience.figure.band;
+        }
+    }
+    let lists = named.names.iter().zip(bands);
+    lists.map(|(list, band)| Advert { list: list.clone(), band }).collect()
 }
 
 /// Tokens that the runs before this one published and that are gone now, by token and list.
@@ -258,6 +269,7 @@ fn write_report(
                 matched: audience.matched,
                 released: if audience.withheld.is_none() { audience.matched } else { 0 },
                 withheld: audience.withheld.map(|reason| reason.name().to_owned()),
+                charge: audience.figure.basis.charge(),
             })
         })
         .collect();
@@ -290,6 +302,11 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
     let lowest = floors.list_numbers.min(floors.matched_people).min(floors.attribute_cell);
     let is_low = begun.job.purpose == Purpose::Ads && lowest < LOW_FLOOR;
     let low = is_low.then(|| format!("a floor of the policy is {lowest}: few hide in a few"));
+    let is_exact = begun.job.policy.noise == Some(NoiseRules::None);
+    let exact = is_exact.then(|| {
+        "the policy adds no noise: two nearly equal lists may tell of the person between them"
+            .to_owned()
+    });
     let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
     let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
     rows.sort_unstable();
@@ -300,7 +317,7 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
                  a filler, or a switchboard"
         )
     });
-    low.into_iter().chain(crowded).collect()
+    low.into_iter().chain(exact).chain(crowded).collect()
 }
 
 /// Floors below this protect nobody to speak of.
@@ -334,6 +351,7 @@ fn write_manifest(
         inputs: inputs.map(manifest_input).collect(),
         files: files.collect::<Result<_, OutputError>>()?,
         floors: begun.job.policy.floors,
+        ledger: joined.decided.head(),
         counts,
         previous: begun
             .previous

@@ -8,6 +8,7 @@
 mod accounts;
 mod canaries;
 mod error;
+mod figures;
 mod finish;
 mod lists;
 mod normalise_file;
@@ -29,6 +30,7 @@ use crate::normalise::{Hint, Region};
 use crate::output::{
     Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
 };
+use crate::privacy::BudgetLedger;
 use crate::report::{Ledger, Report, Stage, Timings};
 
 pub use error::{ListError, OptOutError, RunError};
@@ -126,12 +128,18 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
     let previous = previous_runs(job, &lineage)?;
+    figures::check_ledger(job, &previous)?;
     let begun =
         Begun { job, keyer: Keyer::new(&job.secret), staging, previous, started, started_at };
     for restarts in 0..MOST_ATTEMPTS {
-        let finished = attempt(&begun, restarts, watch)?;
+        let mut finished = attempt(&begun, restarts, watch)?;
         if opt_outs::are_unchanged(job, &finished.opt_outs_seen)? {
             watch.check()?;
+            // A figure is paid for before anybody can see it. A run that dies between these lines
+            // was charged; the next one finds the same figures in the ledger.
+            if let Some(ledger) = &mut finished.ledger {
+                ledger.commit()?;
+            }
             begun.staging.publish(job.if_exists)?;
             let report = Box::new(finished.report);
             return Ok(Outcome::Published { folder: job.out.clone(), report });
@@ -176,6 +184,8 @@ fn previous_runs(job: &Job, lineage: &Lineage<'_>) -> Result<PreviousRuns, RunEr
 /// What one attempt wrote into the staging folder.
 struct Finished {
     report: Report,
+    /// With the charges that are to be made durable before the folder is published.
+    ledger: Option<BudgetLedger>,
     opt_outs_seen: Vec<opt_outs::Seen>,
 }
 
@@ -217,9 +227,12 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     }
     canaries::check(&index, canary_list)?;
 
-    let joined = finish::Joined { opt_outs: no.inputs, index, lists, accounts, canary_list };
-    let report = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
-    Ok(Finished { report, opt_outs_seen: no.seen })
+    let decided =
+        timings.time(Stage::Privacy, || figures::decide(begun, &index, canary_list, watch))?;
+    let joined =
+        finish::Joined { opt_outs: no.inputs, index, lists, accounts, canary_list, decided };
+    let (report, ledger) = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
+    Ok(Finished { report, ledger, opt_outs_seen: no.seen })
 }
 
 /// Sets the barred bit of every list number whose person is on the suppression list.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::messaging::{MessagingRules, OptInRecord};
 use super::{
-    ActivityRules, Attribute, AttributeRules, ColumnRules, Floors, LegalBasis, OptOutRules,
-    PersonalType, Policy, RecycledNumbers,
+    ActivityRules, Attribute, AttributeRules, BudgetRules, ColumnRules, Floors, LegalBasis,
+    NoiseRules, OptOutRules, PersonalType, Policy, RecycledNumbers,
 };
 use crate::consent::{AliasRule, AliasRules, BlankConsent, Purpose};
 use crate::input::{Field, Role};
@@ -26,6 +26,8 @@ pub struct PolicyFile {
     recycled_numbers: Option<RecycledNumbers>,
     floors: Option<FloorsFile>,
     attributes: Option<AttributeRules>,
+    noise: Option<NoiseRules>,
+    budget: Option<BudgetRules>,
     activity: Option<ActivityRules>,
     messaging: Option<MessagingRules>,
 }
@@ -153,6 +155,7 @@ struct Parts {
     list_floors: bool,
     cells: bool,
     attributes: bool,
+    figures: bool,
     activity: bool,
     messaging: bool,
 }
@@ -167,6 +170,7 @@ impl Parts {
             list_floors: is_ads,
             cells: is_ads || is_analytics,
             attributes: is_ads,
+            figures: is_ads,
             activity: is_analytics,
             messaging: matches!(purpose, Purpose::BusinessMessaging),
         }
@@ -209,6 +213,8 @@ impl TryFrom<PolicyFile> for Policy {
         let number_types = parts.hold("number_types", parts.lists, file.number_types)?;
         let recycled = parts.hold("recycled_numbers", parts.lists, file.recycled_numbers)?;
         let attributes = parts.hold("attributes", parts.attributes, file.attributes)?;
+        let noise = parts.hold("noise", parts.figures, file.noise)?;
+        let is_added = matches!(noise, Some(NoiseRules::Added(_)));
         let policy = Self {
             purpose: file.purpose,
             legal_basis: file.legal_basis,
@@ -223,6 +229,8 @@ impl TryFrom<PolicyFile> for Policy {
             },
             floors: parts.floors(file.floors)?,
             attributes: attributes.unwrap_or(AttributeRules { keep: Vec::new() }),
+            noise,
+            budget: parts.hold("budget", is_added, file.budget)?,
             activity: parts.hold("activity", parts.activity, file.activity)?,
             messaging: parts.hold("messaging", parts.messaging, file.messaging)?,
             opt_outs: file.opt_outs,
@@ -230,6 +238,7 @@ impl TryFrom<PolicyFile> for Policy {
         check_consent(&policy)?;
         check_columns(&policy)?;
         check_messaging(&policy)?;
+        check_budget(&policy)?;
         Ok(policy)
     }
 }
@@ -297,6 +306,17 @@ fn check_columns(policy: &Policy) -> Result<(), PolicyError> {
     demand(has_device, "attributes", "device needs accounts' column device")?;
     let version_alone = keeps(Attribute::OsVersion) && !keeps(Attribute::Os);
     demand(!version_alone, "attributes", "os_version says nothing without os")
+}
+
+fn check_budget(policy: &Policy) -> Result<(), PolicyError> {
+    let (Some(NoiseRules::Added(noise)), Some(budget)) = (policy.noise, policy.budget) else {
+        return Ok(());
+    };
+    demand(
+        noise.micro_rho() <= budget.micro_rho,
+        "micro_rho",
+        "the budget does not pay for a single figure: more of it, or a larger spread",
+    )
 }
 
 fn check_messaging(policy: &Policy) -> Result<(), PolicyError> {

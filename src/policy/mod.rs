@@ -30,6 +30,19 @@
 //! [attributes]                         # ads
 //! keep = ["region", "os"]              # of region, os, os_version, device
 //!
+//! [noise]                              # ads: what a list's count gets before its band is told
+//! distribution = "discrete_gaussian"   # | discrete_laplace | none, which stands alone: exact
+//!                                      # bands, no ledger, and an alarm in every run
+//! spread = 10                          # in people: the Gaussian's σ, the Laplace's b
+//! edge_exponent = 9                    # 10^-9: how often the exact floor may show through
+//! repeat_below = 50                    # a list that differs from an earlier one by fewer numbers
+//!                                      # is told that one's figure; 1 to 1000
+//!
+//! [budget]                             # ads, where noise is added
+//! micro_rho = 100000                   # millionths of zCDP's ρ that a recipient's figures in a
+//!                                      # period may cost; one costs 1 / 2σ², here 5000
+//! period_days = 30                     # the period; and how long a figure is repeated
+//!
 //! [activity]                           # analytics
 //! within_days = 30                     # active: seen so many days ago or fewer
 //!
@@ -61,6 +74,7 @@
 //!
 //! A policy that contradicts itself is refused too: see [`PolicyError`].
 
+mod figures;
 mod file;
 mod messaging;
 mod personal;
@@ -71,6 +85,7 @@ use crate::consent::{AliasRules, BlankConsent, Purpose, Signal};
 use crate::input::{Field, Role};
 use crate::normalise::Region;
 
+pub use figures::{AddedNoise, BudgetRules, NoiseRules};
 pub use file::{PolicyError, PolicyFile};
 pub use messaging::{Business, MessagingRules, OptInRecord, Tier};
 pub use personal::PersonalType;
@@ -101,6 +116,10 @@ pub struct Policy {
     pub floors: Floors,
     /// What may be said about a released person.
     pub attributes: AttributeRules,
+    /// What is done to a count before its recipient may know of it, where one may.
+    pub noise: Option<NoiseRules>,
+    /// How many such figures a recipient may have; there where noise is added.
+    pub budget: Option<BudgetRules>,
     /// Who counts as active, where that is asked.
     pub activity: Option<ActivityRules>,
     /// Who may be written to, where that is asked.

@@ -6,13 +6,31 @@
 //! company; those who find none show nothing. If fewer than k people show nothing, the smallest
 //! other cells join them (complementary suppression: Cox, "Suppression methodology and
 //! statistical disclosure control", 1980), because a remainder below k could be computed from a
-//! list's size.
+//! list's size. The cells of a list are disjoint and none is below k, so neither is any sum or
+//! difference of them; nor does another list of the same recipient tell more of a person.
+//!
+//! Advertisers see no cell at all. What remains is time: who holds two nights' files can tell what
+//! changed between them, as with any file that names the same people twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use crate::join::Attributes;
 use crate::normalise::Region;
-use crate::policy::{Attribute, Policy};
+use crate::policy::Attribute;
+
+/// What may be shown at all, and in which company.
+pub(super) struct CellRules<'a> {
+    pub(super) keep: &'a [Attribute],
+    /// Fewest people in a cell: k.
+    pub(super) fewest: u64,
+}
+
+impl CellRules<'_> {
+    fn keeps(&self, attribute: Attribute) -> bool {
+        self.keep.contains(&attribute)
+    }
+}
 
 /// What is written of a person's attributes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -28,20 +46,18 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn of(attributes: &Attributes, policy: &Policy) -> Self {
-        let os = policy.keeps(Attribute::Os);
+    fn of(attributes: &Attributes, rules: &CellRules<'_>) -> Self {
+        let os = rules.keeps(Attribute::Os);
         Self {
-            region: attributes.region().filter(|_| policy.keeps(Attribute::Region)),
+            region: attributes.region().filter(|_| rules.keeps(Attribute::Region)),
             os: attributes.os().filter(|_| os),
-            os_version: attributes
-                .os_version()
-                .filter(|_| os && policy.keeps(Attribute::OsVersion)),
-            device: attributes.device().filter(|_| policy.keeps(Attribute::Device)),
+            os_version: attributes.os_version().filter(|_| os && rules.keeps(Attribute::OsVersion)),
+            device: attributes.device().filter(|_| rules.keeps(Attribute::Device)),
         }
     }
 
     /// The same with one attribute less, in the order of the module doc.
-    fn generalised(mut self, step: usize) -> Self {
+    fn generalised(mut self, step: u8) -> Self {
         match step {
             0 => {}
             1 => self.os_version = None,
@@ -53,25 +69,69 @@ impl Shown {
     }
 }
 
-/// Steps of generalisation, the first being none at all.
-const STEPS: usize = 5;
+/// Steps of generalisation, the first being none at all and the last leaving nothing.
+const STEPS: u8 = 5;
+const NOTHING: u8 = STEPS - 1;
 
-/// What each of a list's people may show, in their order.
-pub(super) fn show(people: &[Attributes], policy: &Policy) -> Vec<Shown> {
-    let mut shown: Vec<_> = people.iter().map(|one| Shown::of(one, policy)).collect();
-    let k = usize::try_from(policy.floors.attribute_cell).unwrap_or(usize::MAX);
+/// A person, as cells see one: something that tells people apart, and what is known.
+pub(super) type Person<Id> = (Id, Attributes);
+
+/// What the people of one recipient's lists may show, list by list, in their order.
+///
+/// A person has one token in all lists of a recipient. So what one list hides of the person the
+/// others do not show either, or the cell could be read by joining the two.
+pub(super) fn show<Id: Copy + Eq + Hash>(
+    lists: &[Vec<Person<Id>>],
+    rules: &CellRules<'_>,
+) -> Vec<Vec<Shown>> {
+    let mut least: HashMap<Id, u8> = HashMap::new();
+    loop {
+        let mut shown = Vec::with_capacity(lists.len());
+        let mut has_changed = false;
+        for people in lists {
+            let (list, steps) = generalise(people, &least, rules);
+            shown.push(list);
+            if lists.len() > 1 {
+                for ((who, _), step) in people.iter().zip(steps) {
+                    let known = least.entry(*who).or_default();
+                    has_changed |= *known < step;
+                    *known = step.max(*known);
+                }
+            }
+        }
+        // Steps only grow, so this ends; and then every list has taken the steps of all others.
+        if !has_changed {
+            return shown;
+        }
+    }
+}
+
+/// One list's people and how far each was generalised, nobody less than `least` says.
+fn generalise<Id: Copy + Eq + Hash>(
+    people: &[Person<Id>],
+    least: &HashMap<Id, u8>,
+    rules: &CellRules<'_>,
+) -> (Vec<Shown>, Vec<u8>) {
+    let mut shown: Vec<_> = people.iter().map(|(_, one)| Shown::of(one, rules)).collect();
+    let mut steps = vec![NOTHING; people.len()];
+    let k = usize::try_from(rules.fewest).unwrap_or(usize::MAX);
     let mut settled: BTreeMap<Shown, Vec<usize>> = BTreeMap::new();
     let mut alone: Vec<usize> = (0..people.len()).collect();
     for step in 0..STEPS {
         let mut cells: BTreeMap<Shown, Vec<usize>> = BTreeMap::new();
-        for at in alone.drain(..) {
+        for at in std::mem::take(&mut alone) {
             shown[at] = shown[at].generalised(step);
-            cells.entry(shown[at]).or_default().push(at);
+            if least.get(&people[at].0).is_some_and(|&least| step < least) {
+                alone.push(at);
+            } else {
+                cells.entry(shown[at]).or_default().push(at);
+            }
         }
         for (cell, mut members) in cells {
             // Company may be those who were settled here before: the cell is one in the file.
             let there = settled.get(&cell).map_or(0, Vec::len);
             if there + members.len() >= k {
+                members.iter().for_each(|&at| steps[at] = step);
                 settled.entry(cell).or_default().append(&mut members);
             } else {
                 alone.append(&mut members);
@@ -85,7 +145,14 @@ pub(super) fn show(people: &[Attributes], policy: &Policy) -> Vec<Shown> {
         let Some(cell) = smallest.map(|(cell, _)| *cell) else { break };
         let members = settled.remove(&cell).unwrap_or_default();
         hidden += members.len();
-        members.into_iter().for_each(|at| shown[at] = Shown::default());
+        members.into_iter().for_each(|at| {
+            shown[at] = Shown::default();
+            steps[at] = NOTHING;
+        });
     }
-    shown
+    (shown, steps)
 }
+
+#[cfg(test)]
+#[path = "cells_tests.rs"]
+mod tests;

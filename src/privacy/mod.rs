@@ -5,19 +5,31 @@
 //! not barred*, so neither repeated rows nor opted-out people lift a list over one. A person's
 //! attributes are kept only in company (`cells`).
 //!
+//! For a recipient's eyes there is a [`Figure`] for each list (`figures`): a band of a noisy count,
+//! paid for from the recipient's budget (`ledger`). People leave only where the figure says that the
+//! list is released, *and* the exact counts reach the floors tonight.
+//!
 //! It promises: a [`Released`] exists only for a matched person of a released list whom nobody
 //! barred, and `output` writes nothing else. It leaves to others where it lands.
 
 mod bands;
 mod cells;
+mod figures;
+mod ledger;
 pub mod noise;
+mod sketch;
 
+use std::collections::BTreeMap;
+
+use crate::job::Identifier;
 use crate::join::{Fate, ListIndex, ListNo, SlotNo};
 use crate::key::MatchKey;
-use crate::policy::Policy;
+use crate::policy::{Floors, Policy};
 
 pub use bands::Band;
 pub use cells::Shown;
+pub use figures::{Basis, Exhausted, Figure, FigureRules, Measured};
+pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
 
 /// Why a matched person does not leave.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -26,6 +38,10 @@ pub enum WithholdReason {
     ListTooSmall,
     /// Fewer people matched than the policy asks.
     TooFewMatched,
+    /// So many matched, but with noise they are not clearly so many.
+    TooCloseToFloor,
+    /// An earlier list, nearly the same, was withheld.
+    WithheldBefore,
 }
 
 impl WithholdReason {
@@ -35,6 +51,8 @@ impl WithholdReason {
         match self {
             Self::ListTooSmall => "list_too_small",
             Self::TooFewMatched => "too_few_matched",
+            Self::TooCloseToFloor => "too_close_to_floor",
+            Self::WithheldBefore => "withheld_before",
         }
     }
 }
@@ -48,16 +66,10 @@ pub struct Audience {
     pub numbers: u64,
     /// Its distinct matched people who are not barred.
     pub matched: u64,
-    /// Why it is withheld, if it is.
+    /// Why its people are withheld, if they are.
     pub withheld: Option<WithholdReason>,
-}
-
-impl Audience {
-    /// What the advertiser may know of the size; none for a list that is withheld.
-    #[must_use]
-    pub fn band(&self) -> Option<Band> {
-        self.withheld.is_none().then(|| Band::of(self.matched))
-    }
+    /// What its recipient is told, which may be what was true some days ago.
+    pub figure: Figure,
 }
 
 /// A person who may be written: matched, on a released list, barred by nobody.
@@ -99,52 +111,127 @@ pub struct Release {
     pub people: Vec<Released>,
 }
 
-/// Applies the policy's floors to what the join found. `canaries` is the list that never leaves.
-#[must_use]
-pub fn release(index: &ListIndex, policy: &Policy, canaries: ListNo) -> Release {
-    let mut audiences = Vec::with_capacity(index.lists().len());
-    let mut people = Vec::new();
-    let mut matched: Vec<Vec<SlotNo>> = vec![Vec::new(); index.lists().len()];
-    let mut numbers = vec![0u64; index.lists().len()];
-    let twins = index.twins_in_one_list();
-    for member in index.members() {
-        // The same person in the list's other form: one number, one person, one row.
-        if twins.contains(&(member.list, member.slot)) {
-            continue;
-        }
-        numbers[member.list.index()] += 1;
-        if index.fate(member.slot) == Fate::Matched {
-            matched[member.list.index()].push(member.slot);
-        }
-    }
-    for (list, slots) in index.list_numbers().zip(&matched) {
-        if list == canaries {
-            continue;
-        }
-        let audience = judge(list, numbers[list.index()], slots.len(), policy);
-        audiences.push(audience);
-        if audience.withheld.is_some() {
-            continue;
-        }
-        let attributes: Vec<_> = slots.iter().map(|&slot| index.attributes(slot)).collect();
-        let shown = cells::show(&attributes, policy);
-        people.extend(slots.iter().zip(shown).map(|(&slot, shown)| Released {
-            list,
-            key: index.key(slot),
-            shown,
-        }));
-    }
-    Release { audiences, people }
+/// A list and those of its people who may be counted: matched, and barred by nobody.
+#[derive(Debug)]
+pub struct Counted {
+    list: ListNo,
+    slots: Vec<SlotNo>,
+    people: Vec<SlotNo>,
 }
 
-fn judge(list: ListNo, numbers: u64, matched: usize, policy: &Policy) -> Audience {
-    let matched = matched as u64;
-    let withheld = if numbers < policy.floors.list_numbers {
-        Some(WithholdReason::ListTooSmall)
-    } else if matched == 0 || matched < policy.floors.matched_people {
-        Some(WithholdReason::TooFewMatched)
-    } else {
-        None
-    };
-    Audience { list, numbers, matched, withheld }
+/// Counts every list, by list number. `canaries` is the list that never leaves.
+#[must_use]
+pub fn count(index: &ListIndex, canaries: ListNo) -> Vec<Counted> {
+    let empty = |list| Counted { list, slots: Vec::new(), people: Vec::new() };
+    let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
+    let twins = index.twins_in_one_list();
+    for member in index.members() {
+        let list = &mut counted[member.list.index()];
+        list.slots.push(member.slot);
+        // The same person in the list's other form: two numbers, one person, one row.
+        let is_twin = twins.contains(&(member.list, member.slot));
+        if !is_twin && index.fate(member.slot) == Fate::Matched {
+            list.people.push(member.slot);
+        }
+    }
+    counted.retain(|counted| counted.list != canaries);
+    counted
+}
+
+impl Counted {
+    /// The list.
+    #[must_use]
+    pub const fn list(&self) -> ListNo {
+        self.list
+    }
+
+    /// Its distinct numbers, in each form in which it holds them: whoever brought the list knows
+    /// them all, so nothing that hangs on them alone tells of anybody.
+    #[must_use]
+    pub fn numbers(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    /// Its people.
+    #[must_use]
+    pub fn matched(&self) -> u64 {
+        self.people.len() as u64
+    }
+
+    /// The keys of its numbers, and of its people.
+    #[must_use]
+    pub fn keys(&self, index: &ListIndex) -> [Vec<MatchKey>; 2] {
+        [&self.slots, &self.people].map(|slots| slots.iter().map(|&slot| index.key(slot)).collect())
+    }
+
+    /// The figure without noise.
+    #[must_use]
+    pub fn exact_figure(&self, floors: &Floors) -> Figure {
+        let is_told = self.shortfall(floors).is_none();
+        Figure { band: is_told.then(|| Band::of(self.matched())), basis: Basis::Exact }
+    }
+
+    fn shortfall(&self, floors: &Floors) -> Option<WithholdReason> {
+        if self.numbers() < floors.list_numbers {
+            Some(WithholdReason::ListTooSmall)
+        } else if self.matched() < floors.matched_people.max(1) {
+            Some(WithholdReason::TooFewMatched)
+        } else {
+            None
+        }
+    }
+
+    fn judge(&self, figure: Figure, floors: &Floors) -> Audience {
+        let told = match (figure.band, figure.basis) {
+            (Some(_), _) => None,
+            (None, Basis::Repeated(_)) => Some(WithholdReason::WithheldBefore),
+            (None, _) => Some(WithholdReason::TooCloseToFloor),
+        };
+        Audience {
+            list: self.list,
+            numbers: self.numbers(),
+            matched: self.matched(),
+            withheld: self.shortfall(floors).or(told),
+            figure,
+        }
+    }
+}
+
+/// Applies the policy's floors to what was counted. `figures` are those of `counted`, in its order.
+#[must_use]
+pub fn release(
+    index: &ListIndex,
+    policy: &Policy,
+    counted: &[Counted],
+    figures: &[Figure],
+) -> Release {
+    let judged = counted.iter().zip(figures);
+    let audiences: Vec<_> =
+        judged.map(|(counted, &figure)| counted.judge(figure, &policy.floors)).collect();
+    let mut released: BTreeMap<&Identifier, Vec<&Counted>> = BTreeMap::new();
+    for (counted, audience) in counted.iter().zip(&audiences) {
+        if audience.withheld.is_none() {
+            let recipient = &index.list_name(counted.list).recipient;
+            released.entry(recipient).or_default().push(counted);
+        }
+    }
+    let rules =
+        cells::CellRules { keep: &policy.attributes.keep, fewest: policy.floors.attribute_cell };
+    let mut people = Vec::new();
+    for lists in released.into_values() {
+        let known = |counted: &&Counted| -> Vec<_> {
+            counted.people.iter().map(|&slot| (slot, index.attributes(slot))).collect()
+        };
+        let shown = cells::show(&lists.iter().map(known).collect::<Vec<_>>(), &rules);
+        for (counted, shown) in lists.iter().zip(shown) {
+            let list = counted.list;
+            let slots = counted.people.iter().zip(shown);
+            people.extend(slots.map(|(&slot, shown)| Released {
+                list,
+                key: index.key(slot),
+                shown,
+            }));
+        }
+    }
+    Release { audiences, people }
 }

@@ -74,6 +74,13 @@ impl Stream {
         Self(hasher.finalize_xof())
     }
 
+    /// The stream's first 32 bytes in hex, as a keyed digest of its words.
+    pub(super) fn digest(mut self) -> String {
+        let mut digest = [0; 32];
+        self.0.fill(&mut digest);
+        hex::encode(digest)
+    }
+
     /// A number below `limit`, each equally likely: bits are drawn until they make one.
     fn below(&mut self, limit: u128) -> u128 {
         let bits = 128 - limit.saturating_sub(1).leading_zeros();
@@ -86,6 +93,11 @@ impl Stream {
                 return drawn;
             }
         }
+    }
+
+    /// The same for 64 bits.
+    pub(super) fn number_below(&mut self, limit: u64) -> u64 {
+        u64::try_from(self.below(u128::from(limit))).unwrap_or(0)
     }
 
     /// True with probability `numerator / denominator`, which is at most one.

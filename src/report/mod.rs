@@ -305,6 +305,8 @@ pub struct ListReport {
     pub released: u64,
     /// Why the list is withheld, if it is.
     pub withheld: Option<String>,
+    /// The ledger's charge that the figure rests on, of this run or an earlier one.
+    pub charge: Option<u64>,
 }
 
 /// One stage's time, summed over threads.

@@ -313,6 +313,9 @@ attribute_cell = 1
 [attributes]
 keep = ["region", "os", "os_version", "device"]
 
+[noise]
+distribution = "none"
+
 [opt_outs]
 max_age_hours = 26
 future_tolerance_minutes = 10

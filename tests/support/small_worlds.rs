@@ -240,6 +240,7 @@ impl World {
             out: folder.join(out),
             if_exists: IfExists::Error,
             previous: Previous::None,
+            ledger: folder.join("phonematch.ledger"),
         }
     }
 

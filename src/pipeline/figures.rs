@@ -1,0 +1,127 @@
+//! What each recipient is told, decided list by list in the order of names, and charged.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+
+use super::{Begun, PreviousRuns, RunError, Watch, waves};
+use crate::job::Job;
+use crate::join::{ListIndex, ListNo};
+use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
+use crate::privacy::{
+    self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, LedgerError, LedgerHead,
+    Measured,
+};
+
+/// How long a run waits for others that charge to the same ledger: from deciding to publishing.
+const PATIENCE: Duration = Duration::from_secs(600);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+
+/// What was decided, and the ledger that is to be charged before anybody is told.
+pub(super) struct Decided {
+    /// Every list, counted.
+    pub(super) counted: Vec<Counted>,
+    /// In the same order.
+    pub(super) figures: Vec<Figure>,
+    pub(super) ledger: Option<BudgetLedger>,
+}
+
+impl Decided {
+    /// Where the ledger ends, the charges of this run with it.
+    pub(super) fn head(&self) -> Option<LedgerHead> {
+        self.ledger.as_ref()?.book().head()
+    }
+}
+
+/// The policy's noise and budget, where it has them.
+fn rules(job: &Job) -> Option<(&AddedNoise, &BudgetRules)> {
+    match (&job.policy.noise, &job.policy.budget) {
+        (Some(NoiseRules::Added(noise)), Some(budget)) => Some((noise, budget)),
+        _ => None,
+    }
+}
+
+/// Refuses a ledger that is not the one that the previous runs were charged to, before anything is
+/// read.
+pub(super) fn check_ledger(job: &Job, previous: &PreviousRuns) -> Result<(), RunError> {
+    if rules(job).is_none() {
+        return Ok(());
+    }
+    let book = Book::read(&job.ledger, &job.secret)?;
+    check_head(job, previous, book.as_ref())
+}
+
+fn check_head(job: &Job, previous: &PreviousRuns, book: Option<&Book>) -> Result<(), RunError> {
+    let runs = [&previous.chained, &previous.replaced].into_iter().flatten();
+    for head in runs.filter_map(|run| run.ledger()) {
+        let path = || job.ledger.clone();
+        match book {
+            // An empty file is what a run leaves that began a ledger and was killed.
+            Some(book) if book.goes_on_from(head) => {}
+            Some(book) if book.head().is_some() => {
+                return Err(LedgerError::RolledBack { path: path() }.into());
+            }
+            _ => return Err(LedgerError::Missing { path: path() }.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Counts every list but the canaries' and decides its figure.
+pub(super) fn decide(
+    begun: &Begun<'_>,
+    index: &ListIndex,
+    canaries: ListNo,
+    watch: &Watch,
+) -> Result<Decided, RunError> {
+    let (job, floors) = (begun.job, &begun.job.policy.floors);
+    let counted = privacy::count(index, canaries);
+    let Some((noise, budget)) = rules(job) else {
+        let figures = counted.iter().map(|counted| counted.exact_figure(floors)).collect();
+        return Ok(Decided { counted, figures, ledger: None });
+    };
+    let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
+    let measured = waves::map(&counted, |counted| {
+        (!rules.is_short(counted.numbers())).then(|| {
+            let [keys, people] = counted.keys(index);
+            Measured::of(index.list_name(counted.list()), keys, people, (&rules, &job.secret))
+        })
+    });
+    let mut ledger = open(job, watch)?;
+    check_head(job, &begun.previous, Some(ledger.book()))?;
+    // Lists of one run are near one another too; which of them is the first must not depend on
+    // the order of rows.
+    let mut order: Vec<_> = (0..counted.len()).collect();
+    order.sort_by_key(|&at| index.list_name(counted[at].list()));
+    let mut figures = vec![Figure { band: None, basis: Basis::Short }; counted.len()];
+    for (row, at) in (1..).zip(order) {
+        let Some(measured) = &measured[at] else { continue };
+        let decided = measured.decide(&rules, &job.secret, &mut ledger);
+        figures[at] = decided.map_err(|exhausted| RunError::BudgetExhausted {
+            row,
+            exhausted,
+            period_days: budget.period_days,
+        })?;
+    }
+    Ok(Decided { counted, figures, ledger: Some(ledger) })
+}
+
+/// The day on which the run began, in UTC.
+fn today(begun: &Begun<'_>) -> Date {
+    let started: Result<jiff::Timestamp, _> = begun.started_at.parse();
+    started.unwrap_or_else(|_| jiff::Timestamp::now()).to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+fn open(job: &Job, watch: &Watch) -> Result<BudgetLedger, RunError> {
+    let start = Instant::now();
+    loop {
+        match BudgetLedger::open(&job.ledger, &job.secret) {
+            Err(LedgerError::Locked { .. }) if start.elapsed() < PATIENCE => {
+                watch.check()?;
+                thread::sleep(BETWEEN_ATTEMPTS);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}

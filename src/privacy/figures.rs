@@ -1,0 +1,241 @@
+//! What may a recipient know of a list's size?
+//!
+//! The exact count of matched people gets noise, is rounded and told as a band. A list is told as
+//! released only when the exact count reaches the policy's floor *and* the noisy one lies above
+//! the floor by a margin. A list that falls short of either is withheld, and looks like any other
+//! withheld list. Without the margin the exact floor would be a loophole: a recipient who brings
+//! the floor's number of accomplices less one would see whether the person on trial is there. With
+//! it a list whose exact count is the floor is released with a chance of δ only, so the decision
+//! differs from one made by the noisy count alone with a chance of δ, and the figure as a whole is
+//! δ-approximate ρ-zCDP (Bun and Steinke 2016, §8). Partition selection decides in the same way
+//! which groups may be shown (Korolova, Kenthapadi, Mishra and Ntoulas, "Releasing search queries
+//! and clicks privately", WWW 2009; Desfontaines, Voss, Gipson and Mandayam, "Differentially
+//! private partition selection", PETS 2022).
+//!
+//! Noise is a function of the secret, the recipient, the purpose, the list's numbers and the people
+//! who were counted. Names do not enter, so a list under another name draws nothing anew; nor do
+//! barred people, so they leave no trace.
+//!
+//! A list that differs by fewer than k numbers from one that the recipient was told about in the
+//! period is told the same, charged nothing, whatever became of its people since: whether lists
+//! are near is decided by their numbers alone, which the recipient knows. So a person who leaves a
+//! list of the recipient's, or the messenger, moves no figure until the period is over.
+//!
+//! A list that holds fewer numbers than the floors ask of it is withheld without a look at its
+//! people, and so without a charge. Any other is charged, released or not: whether a budget is
+//! spent tells nobody who matched.
+
+use jiff::civil::Date;
+
+use super::Band;
+use super::ledger::{BudgetLedger, Charge, Terms, Window};
+use super::noise::{Distribution, Stream};
+use super::sketch::{Points, Sketch};
+use crate::consent::Purpose;
+use crate::join::ListName;
+use crate::key::{MatchKey, Secret};
+use crate::policy::{AddedNoise, BudgetRules, Floors};
+
+/// Counts are rounded to a multiple of this before they are banded.
+const ROUNDED_TO: i64 = 10;
+
+/// What a list's recipient is told of its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// The size's band; none when the list is withheld.
+    pub band: Option<Band>,
+    /// What that rests on.
+    pub basis: Basis,
+}
+
+/// What a figure rests on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Basis {
+    /// The exact count: the policy adds no noise, or the purpose tells nobody.
+    Exact,
+    /// The list's own length: it is too short to be looked at.
+    Short,
+    /// A charge of this run, by its number.
+    Charged(u64),
+    /// An earlier charge for nearly the same list, by its number.
+    Repeated(u64),
+}
+
+impl Basis {
+    /// The charge in the ledger.
+    #[must_use]
+    pub const fn charge(self) -> Option<u64> {
+        match self {
+            Self::Exact | Self::Short => None,
+            Self::Charged(number) | Self::Repeated(number) => Some(number),
+        }
+    }
+}
+
+/// The policy's rules for figures, and the day.
+#[derive(Clone, Copy, Debug)]
+pub struct FigureRules<'a> {
+    /// For what the recipient is told.
+    pub purpose: Purpose,
+    /// Fewest people.
+    pub floors: &'a Floors,
+    /// How exact.
+    pub noise: &'a AddedNoise,
+    /// How often.
+    pub budget: &'a BudgetRules,
+    /// The run's day, UTC.
+    pub today: Date,
+}
+
+impl FigureRules<'_> {
+    /// Whether a list of so many numbers can be released at all.
+    #[must_use]
+    pub fn is_short(&self, numbers: u64) -> bool {
+        numbers < self.floors.list_numbers.max(self.floors.matched_people)
+    }
+
+    fn terms(&self) -> Terms {
+        let (variance, scale) = match self.noise.distribution {
+            Distribution::DiscreteGaussian { variance } => (Some(variance), None),
+            Distribution::DiscreteLaplace { scale } => (None, Some(scale)),
+        };
+        let floor = self.floors.matched_people.max(1);
+        Terms { variance, scale, floor, margin: self.noise.margin() }
+    }
+}
+
+/// A recipient has been told as much as the policy allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// What the recipient's figures of the period have cost, in millionths of ρ.
+    pub spent: u64,
+    /// What one more costs.
+    pub micro_rho: u64,
+    /// What the policy allows in a period.
+    pub budget: u64,
+    /// When enough of it is free again; none when no day is known.
+    pub free_on: Option<Date>,
+}
+
+/// A list as the ledger knows it.
+pub struct Measured<'a> {
+    name: &'a ListName,
+    matched: u64,
+    list: String,
+    people: String,
+    points: Points,
+    sketch: Sketch,
+}
+
+impl<'a> Measured<'a> {
+    /// Digests a list: its distinct keys and those of the people who may be counted, in any order.
+    #[must_use]
+    pub fn of(
+        name: &'a ListName,
+        keys: Vec<MatchKey>,
+        people: Vec<MatchKey>,
+        (rules, secret): (&FigureRules<'_>, &Secret),
+    ) -> Self {
+        let recipient = name.recipient.as_str();
+        let points = Points::new(secret, recipient, rules.noise.repeat_below);
+        Self {
+            name,
+            matched: people.len() as u64,
+            sketch: Sketch::of(&points, &keys),
+            list: set_digest(secret, recipient, b"list", keys),
+            people: set_digest(secret, recipient, b"people", people),
+            points,
+        }
+    }
+
+    /// Decides the list's figure, and charges for it where it is not an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] when the recipient's budget does not pay for another.
+    pub fn decide(
+        &self,
+        rules: &FigureRules<'_>,
+        secret: &Secret,
+        ledger: &mut BudgetLedger,
+    ) -> Result<Figure, Exhausted> {
+        let recipient = self.name.recipient.as_str();
+        let window = Window { recipient, today: rules.today, days: rules.budget.period_days };
+        let limit = rules.noise.repeat_below;
+        let is_near = |charge: &Charge| {
+            let earlier = Sketch::from_hex(charge.numbers, &charge.sketch);
+            charge.purpose == rules.purpose.name()
+                && earlier.is_some_and(|it| self.sketch.is_near(&it, &self.points, limit))
+        };
+        if let Some(earlier) = ledger.newest(&window, is_near) {
+            let basis = Basis::Repeated(earlier.number);
+            return Ok(Figure { band: earlier.band(), basis });
+        }
+        let (spent, micro_rho) = (ledger.spent(&window), rules.noise.micro_rho());
+        let budget = rules.budget.micro_rho;
+        if spent.saturating_add(micro_rho) > budget {
+            let free_on = ledger.affordable_on(&window, budget.saturating_sub(micro_rho));
+            return Err(Exhausted { spent, micro_rho, budget, free_on });
+        }
+        let mut charge = Charge {
+            number: 0,
+            date: rules.today.to_string(),
+            recipient: recipient.to_owned(),
+            purpose: rules.purpose.name().to_owned(),
+            list: self.list.clone(),
+            numbers: self.sketch.numbers(),
+            sketch: self.sketch.expose_hex(),
+            people: self.people.clone(),
+            matched: self.matched,
+            terms: rules.terms(),
+            micro_rho,
+            audience_from: None,
+            audience_below: None,
+        };
+        let band = charge.computed_band(secret);
+        charge.audience_from = band.map(|band| band.from);
+        charge.audience_below = band.map(|band| band.below);
+        let number = ledger.charge(charge, secret);
+        Ok(Figure { band, basis: Basis::Charged(number) })
+    }
+}
+
+impl Charge {
+    /// What was told.
+    #[must_use]
+    pub fn band(&self) -> Option<Band> {
+        let (from, below) = self.audience_from.zip(self.audience_below)?;
+        Some(Band { from, below })
+    }
+
+    /// What was to be told, computed from everything else in the charge.
+    #[must_use]
+    pub fn computed_band(&self, secret: &Secret) -> Option<Band> {
+        let distribution = match (self.terms.variance, self.terms.scale) {
+            (Some(variance), None) => Distribution::DiscreteGaussian { variance },
+            (None, Some(scale)) => Distribution::DiscreteLaplace { scale },
+            (None, None) | (Some(_), Some(_)) => return None,
+        };
+        let words = ["audience", &self.purpose, &self.list, &self.people].map(str::as_bytes);
+        let noise = distribution.sample(&mut Stream::new(secret, &self.recipient, &words));
+        let noisy = i64::try_from(self.matched).unwrap_or(i64::MAX).saturating_add(noise);
+        let threshold = self.terms.floor.saturating_add(self.terms.margin);
+        let is_clear = noisy >= i64::try_from(threshold).unwrap_or(i64::MAX);
+        let is_told = is_clear && self.matched >= self.terms.floor;
+        let rounded =
+            (noisy.saturating_add(ROUNDED_TO / 2) / ROUNDED_TO).saturating_mul(ROUNDED_TO);
+        is_told.then(|| Band::of(u64::try_from(rounded).unwrap_or(0)))
+    }
+}
+
+/// A digest of a set, under the recipient's key: the same for every order, and for nobody else.
+fn set_digest(secret: &Secret, recipient: &str, word: &[u8], mut keys: Vec<MatchKey>) -> String {
+    keys.sort_unstable();
+    let bytes: Vec<u8> = keys.iter().flat_map(MatchKey::expose_bytes).copied().collect();
+    drop(keys);
+    Stream::new(secret, recipient, &[word, &bytes]).digest()
+}
+
+#[cfg(test)]
+#[path = "figures_tests.rs"]
+mod tests;
