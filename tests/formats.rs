@@ -209,3 +209,30 @@ fn ragged_rows_cost_themselves_only() {
     let list = report["inputs"].as_array().unwrap().iter().find(|input| input["role"] == "list");
     assert_eq!(list.unwrap()["rows_read"], 6);
 }
+
+#[test]
+fn an_export_of_many_row_groups_comes_out_the_same_at_any_thread_count() {
+    let scene = Scene::made_up(5000, 700, 3);
+    scene.publish(&["--out", "text", "--previous", "none"]);
+    let text = scene.read("accounts.csv");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let names = reader.headers().unwrap().clone();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let columns = names.iter().enumerate().map(|(at, name)| {
+        let cells: StringArray = rows.iter().map(|row| row.get(at)).collect();
+        (name, Arc::new(cells) as ArrayRef)
+    });
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let groups = WriterProperties::builder().set_max_row_group_row_count(Some(70)).build();
+    let file = File::create(scene.at("accounts.csv")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(groups)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for threads in ["1", "2", "8"] {
+        scene.publish(&["--out", threads, "--threads", threads, "--previous", "none"]);
+        for name in ["matches.parquet", "summary.json", "rejects.parquet"] {
+            let read = |run: &str| std::fs::read(scene.at(run).join(name)).unwrap();
+            assert!(read(threads) == read("text"), "{name} with {threads} threads");
+        }
+    }
+}

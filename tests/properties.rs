@@ -77,7 +77,11 @@ proptest! {
 }
 
 fn made_up_scene() -> Scene {
-    let scene = Scene::made_up(1500, 700, 11);
+    made_up_scene_of(1500)
+}
+
+fn made_up_scene_of(accounts: u64) -> Scene {
+    let scene = Scene::made_up(accounts, 700, 11);
     scene.edit("policy.toml", "list_numbers = 100", "list_numbers = 20");
     scene.edit("policy.toml", "matched_people = 100", "matched_people = 20");
     scene.edit("policy.toml", "attribute_cell = 50", "attribute_cell = 10");
@@ -86,7 +90,10 @@ fn made_up_scene() -> Scene {
 
 #[test]
 fn threads_change_no_published_byte() {
-    let scene = made_up_scene();
+    // So many that there is a part of the file for each of eight threads.
+    let scene = made_up_scene_of(35_000);
+    let bytes = std::fs::metadata(scene.at("accounts.csv")).unwrap().len();
+    assert!(bytes > 8 * phonematch::input::DEFAULT_BLOCK_BYTES as u64);
     let runs = ["1", "2", "8"].map(|threads| {
         let out = format!("run-{threads}");
         let ledger = format!("{out}.ledger");

@@ -199,6 +199,27 @@ impl Batch {
         self.columns[slot] = cells;
     }
 
+    /// Takes the spans out to be pushed to, column by column; [`Batch::put_spans`] ends the batch.
+    pub(super) fn take_spans(&mut self) -> Vec<Vec<Span>> {
+        let spans = |cells: &mut Cells| match cells {
+            Cells::Spans(spans) => std::mem::take(spans),
+            Cells::Texts(_) | Cells::Bytes(_) | Cells::FixedBytes(_) => vec![],
+        };
+        self.columns.iter_mut().map(spans).collect()
+    }
+
+    /// Puts back as many spans a column as there are rows, and tells which rows are malformed.
+    pub(super) fn put_spans(
+        &mut self,
+        columns: Vec<Vec<Span>>,
+        rows: usize,
+        malformed: Vec<usize>,
+    ) {
+        self.columns = columns.into_iter().map(Cells::Spans).collect();
+        self.malformed = malformed;
+        self.end_rows(rows);
+    }
+
     /// Ends the batch of columns that were filled whole.
     pub(super) fn end_rows(&mut self, rows: usize) {
         self.rows = rows;

@@ -2,7 +2,8 @@
 //!
 //! From the bottom: [`Tee`] takes the digest and counts what passes; a decoder told by magic bytes
 //! unpacks gzip (any number of members) or zstd (any number of frames); [`Unpacked`] refuses what
-//! unpacks to an implausible size; [`Utf16`] transcodes. Everything streams, so memory does not
+//! unpacks to an implausible size; [`Ahead`] does all that in a thread of its own where there is
+//! something to unpack; [`Utf16`] transcodes. Everything streams, so memory does not
 //! depend on the size of the file. gzip follows RFC 1952, zstd RFC 8878.
 //!
 //! zstd windows beyond 128 MiB (`--long` above 27) are refused, as the reference tool does.
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::GzDecoder;
 
+use super::ahead::Ahead;
 use super::error::StreamFault;
 use super::{Compression, Encoding, Meter};
 
@@ -133,7 +135,11 @@ pub(super) fn unpack(inner: Bytes, meter: Arc<Meter>) -> io::Result<Opened> {
     };
     let unpacked = Peeked::at(bytes, 8)?;
     let head = unpacked.head.clone();
-    Ok(Opened { bytes: unpacked.whole(0), head, compression, tally })
+    let bytes = match compression {
+        Compression::None => unpacked.whole(0),
+        Compression::Gzip | Compression::Zstd => Box::new(Ahead::of(unpacked.whole(0))?),
+    };
+    Ok(Opened { bytes, head, compression, tally })
 }
 
 /// Which compression a stream begins with.

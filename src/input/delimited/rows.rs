@@ -39,7 +39,9 @@ pub(super) fn split(
     let mut rows = Rows {
         dialect,
         text: &text,
-        batch,
+        columns: batch.take_spans(),
+        rows: 0,
+        malformed: vec![],
         row_start: part.start,
         ends: vec![0; dialect.header_columns],
         cells: 0,
@@ -48,16 +50,20 @@ pub(super) fn split(
         copied: vec![],
     };
     rows.split(part)?;
-    let copied = rows.copied;
+    let Rows { columns, rows, malformed, copied, .. } = rows;
     text.extend_from_slice(&copied);
     *batch.text_mut() = text;
+    batch.put_spans(columns, rows, malformed);
     Ok(())
 }
 
 struct Rows<'a> {
     dialect: &'a Dialect,
     text: &'a [u8],
-    batch: &'a mut Batch,
+    /// The batch's, a span for each row.
+    columns: Vec<Vec<Span>>,
+    rows: usize,
+    malformed: Vec<usize>,
     row_start: usize,
     /// Where the row's cells end, as far as the header has columns.
     ends: Vec<usize>,
@@ -118,7 +124,7 @@ impl Rows<'_> {
             self.check_length(place)?;
             let fits =
                 (self.dialect.cells_needed..=self.dialect.header_columns).contains(&self.cells);
-            for (slot, &position) in self.dialect.positions.iter().enumerate() {
+            for (column, &position) in self.columns.iter_mut().zip(&self.dialect.positions) {
                 let span = if position < self.cells {
                     let before = position.checked_sub(1);
                     let start = before.map_or(self.row_start, |before| self.ends[before] + 1);
@@ -126,12 +132,20 @@ impl Rows<'_> {
                 } else {
                     Span::default()
                 };
-                self.batch.push_span(slot, span);
+                column.push(span);
             }
-            if fits { self.batch.end_row() } else { self.batch.end_malformed() }
+            self.count(fits);
         }
         self.begin_row(place + 1);
         Ok(())
+    }
+
+    #[inline]
+    fn count(&mut self, fits: bool) {
+        if !fits {
+            self.malformed.push(self.rows);
+        }
+        self.rows += 1;
     }
 
     fn begin_row(&mut self, place: usize) {
@@ -159,15 +173,10 @@ impl Rows<'_> {
         if !fits && dialect.at.role == Role::OptOuts && hides_rows() {
             return Err(InputError::QuoteDamage { at: dialect.at.clone(), row: self.row() });
         }
-        for (slot, &position) in dialect.positions.iter().enumerate() {
-            let span = spans.get(position).cloned().map_or(Span::default(), Span::of);
-            self.batch.push_span(slot, span);
+        for (column, &position) in self.columns.iter_mut().zip(&dialect.positions) {
+            column.push(spans.get(position).cloned().map_or(Span::default(), Span::of));
         }
-        if fits {
-            self.batch.end_row()
-        } else {
-            self.batch.end_malformed()
-        }
+        self.count(fits);
         self.begin_row(record.end);
         Ok(record.end)
     }
@@ -182,7 +191,7 @@ impl Rows<'_> {
 
     /// The row that is being split, counted from 1.
     fn row(&self) -> u64 {
-        self.batch.len() as u64 + 1
+        self.rows as u64 + 1
     }
 }
 
