@@ -12,19 +12,21 @@
 mod chain;
 mod diff;
 mod figures;
+mod seen;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::key::{MatchKey, RecipientKey, Secret, Token};
+use crate::key::{MatchKey, Secret};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
-    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, MatchRow, REJECTS, REMOVED, REPORT,
-    SUMMARY, each_match,
+    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, REJECTS, REMOVED, REPORT, SUMMARY,
 };
 use crate::policy::Floors;
 use crate::report::{Report, is_sealed};
+
+use seen::Seen;
 
 pub use chain::{Link, follow, walk_back};
 pub use diff::{
@@ -66,22 +68,6 @@ impl Check {
 /// The run's own word on a list: `audience_from`, `audience_below`, none when withheld.
 type Told = BTreeMap<(String, String), Option<(u64, u64)>>;
 
-/// What the rows of `matches.parquet` came to.
-#[derive(Default)]
-struct Seen {
-    rows: u64,
-    /// People by recipient and list.
-    people: BTreeMap<(String, String), u64>,
-    /// People by recipient, list and shown attributes.
-    cells: BTreeMap<(String, String, String), u64>,
-    barred: u64,
-    disordered: u64,
-    misshapen: u64,
-}
-
-/// The cell of those who show nothing.
-const NOTHING: &str = "|||";
-
 /// Checks what was written of people: `matches`, `audiences` and `summary`.
 ///
 /// `barred` are the keys that must not be there, in every form in which a list may hold them. None
@@ -94,7 +80,7 @@ pub fn contents(
     secret: &Secret,
     barred: Option<&[MatchKey]>,
 ) -> Vec<Check> {
-    let found = see(folder, secret, barred.unwrap_or_default());
+    let found = Seen::of(&folder.join(MATCHES), secret, barred.unwrap_or_default());
     let (seen, told) = match (found, told(&folder.join(SUMMARY))) {
         (Some(seen), Some(told)) => (seen, told),
         (seen, _) => {
@@ -104,11 +90,8 @@ pub fn contents(
         }
     };
     let some = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let below_floor = seen.people.values().filter(|&&people| people < floors.matched_people);
-    let small_cells = seen.cells.iter().filter(|((recipient, list, cell), people)| {
-        let whole = seen.people.get(&(recipient.clone(), list.clone())).copied();
-        **people < floors.attribute_cell && !(cell == NOTHING && whole == Some(**people))
-    });
+    let below_floor = seen.lists().filter(|list| list.people < floors.matched_people);
+    let small_cells = seen.lists().map(|list| list.cells_below(floors.attribute_cell));
     let no_barred =
         Check::of("no barred person is in the matches", some(seen.barred, "barred people"));
     let mut checks = vec![Check::of("the run's tables can be read", None)];
@@ -120,7 +103,7 @@ pub fn contents(
         ),
         Check::of(
             "every shown combination of attributes has company",
-            some(small_cells.count() as u64, "cells below the floor"),
+            some(small_cells.sum(), "cells below the floor"),
         ),
         Check::of(
             "rows are sorted by token and unique, and tokens are 32 hex digits",
@@ -138,48 +121,10 @@ pub fn contents(
 /// round is right: a figure that is repeated may outlive the people it once counted.
 fn untold(seen: &Seen, told: &Told) -> u64 {
     let tells_nobody = told.is_empty();
-    let is_told = |list| told.get(list).is_some_and(Option::is_some);
-    seen.people.keys().filter(|list| !tells_nobody && !is_told(*list)).count() as u64
-}
-
-fn see(folder: &Path, secret: &Secret, barred: &[MatchKey]) -> Option<Seen> {
-    let mut seen = Seen::default();
-    let mut last: Option<(String, String, String)> = None;
-    // The published tokens are held and the barred ones made one by one: there may be far more of
-    // the latter, and each recipient has its own.
-    let mut published: BTreeMap<String, HashSet<Token>> = BTreeMap::new();
-    each_match(&folder.join(MATCHES), |row| {
-        if let Some(token) = Token::from_hex(row.token) {
-            published.entry(row.recipient.to_owned()).or_default().insert(token);
-        }
-        let place = (row.token.to_owned(), row.recipient.to_owned(), row.list_id.to_owned());
-        seen.disordered += u64::from(last.as_ref().is_some_and(|last| *last >= place));
-        last = Some(place);
-        seen.add(&row);
-    })
-    .ok()?;
-    for (recipient, tokens) in published {
-        let key = RecipientKey::new(secret, &recipient);
-        let found = barred.iter().filter(|&&barred| tokens.contains(&key.token(barred)));
-        seen.barred += found.count() as u64;
-    }
-    Some(seen)
-}
-
-impl Seen {
-    fn add(&mut self, row: &MatchRow<'_>) {
-        self.rows += 1;
-        let (recipient, list) = (row.recipient.to_owned(), row.list_id.to_owned());
-        let shaped = row.token.len() == 32
-            && row.token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        self.misshapen += u64::from(!shaped);
-        let version = row.os_version.map(|version| version.to_string()).unwrap_or_default();
-        let cell = [row.region, row.os, Some(version.as_str()), row.device]
-            .map(Option::unwrap_or_default)
-            .join("|");
-        *self.cells.entry((recipient.clone(), list.clone(), cell)).or_default() += 1;
-        *self.people.entry((recipient, list)).or_default() += 1;
-    }
+    let is_told = |(recipient, list): (&str, &str)| {
+        told.get(&(recipient.to_owned(), list.to_owned())).is_some_and(Option::is_some)
+    };
+    seen.names().filter(|&list| !tells_nobody && !is_told(list)).count() as u64
 }
 
 fn told(path: &Path) -> Option<Told> {

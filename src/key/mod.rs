@@ -174,6 +174,9 @@ impl fmt::Debug for MatchKey {
     }
 }
 
+/// Hex digits of a [`Token`].
+pub const TOKEN_TEXT_LEN: usize = 2 * KEY_LEN;
+
 /// What a recipient's files call a person.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token([u8; KEY_LEN]);
@@ -191,6 +194,14 @@ impl Token {
     #[must_use]
     pub fn expose_hex(self) -> String {
         hex::encode(self.0)
+    }
+
+    /// The same without a string of its own: for columns of tokens.
+    pub fn expose_hex_in(self, text: &mut [u8; TOKEN_TEXT_LEN]) -> &str {
+        // Twice the bytes are the digits' room, and digits are text.
+        let written = hex::encode_to_slice(self.0, text);
+        debug_assert!(written.is_ok());
+        std::str::from_utf8(text).unwrap_or_default()
     }
 }
 

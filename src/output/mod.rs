@@ -23,7 +23,7 @@ pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY
 pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, PreviousDigest, digest};
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match, each_removed};
-pub use staging::{Published, Staging};
+pub use staging::{Published, Staging, make_durable};
 pub use tables::{
     Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, to_json,
     write_json, write_text,

@@ -26,6 +26,9 @@ pub struct MatchRow<'a> {
     pub device: Option<&'a str>,
 }
 
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 8192;
+
 /// The file is not there, or not one that a run writes.
 #[derive(Debug, thiserror::Error)]
 #[error("it cannot be read as a table of tokens")]
@@ -42,7 +45,7 @@ pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<()
     if builder.schema().fields() != super::layout::matches_schema().fields() {
         return Err(NotMatches);
     }
-    let reader = builder.build().map_err(|_| NotMatches)?;
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|_| NotMatches)?;
     for batch in reader {
         visit_batch(&batch.map_err(|_| NotMatches)?, &mut visit);
     }
@@ -75,20 +78,18 @@ pub fn each_removed(
 
 fn visit_batch(batch: &RecordBatch, visit: &mut impl FnMut(MatchRow<'_>)) {
     let text = |at: usize| batch.column(at).as_string::<i32>();
+    let [recipient, list_id, token] = [0, 1, 2].map(text);
+    let [region, os, device] = [3, 4, 6].map(text);
     let version = batch.column(5).as_primitive::<arrow::datatypes::Int32Type>();
     for row in 0..batch.num_rows() {
-        let optional = |at: usize| {
-            let column = text(at);
-            column.is_valid(row).then(|| column.value(row))
-        };
         visit(MatchRow {
-            recipient: text(0).value(row),
-            list_id: text(1).value(row),
-            token: text(2).value(row),
-            region: optional(3),
-            os: optional(4),
+            recipient: recipient.value(row),
+            list_id: list_id.value(row),
+            token: token.value(row),
+            region: region.is_valid(row).then(|| region.value(row)),
+            os: os.is_valid(row).then(|| os.value(row)),
             os_version: version.is_valid(row).then(|| version.value(row)),
-            device: optional(6),
+            device: device.is_valid(row).then(|| device.value(row)),
         });
     }
 }

@@ -92,6 +92,17 @@ impl Staging {
         &self.folder
     }
 
+    /// The files that were written so far.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn files(&self) -> Result<Vec<PathBuf>, OutputError> {
+        let failed = |source| OutputError::Io { action: "list", path: self.folder.clone(), source };
+        let entries = fs::read_dir(&self.folder).map_err(failed)?;
+        entries.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+    }
+
     /// Removes what is in the folder: a killed run's leftovers, or an attempt that is begun again.
     ///
     /// # Errors
@@ -111,7 +122,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Makes everything durable and gives the run its name, in one rename.
+    /// Makes the folder durable, its files being so already, and gives the run its name in one rename.
     ///
     /// # Errors
     ///
@@ -191,6 +202,23 @@ fn is_same(open: &File, path: &Path) -> bool {
         return false;
     };
     open.dev() == named.dev() && open.ino() == named.ino()
+}
+
+/// Makes a file durable that was written before.
+///
+/// A failed fsync is never tried again: what the system dropped is gone (Rebello et al., "Can
+/// applications recover from fsync failures?", ATC 2020), and the run with it.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn make_durable(file: &Path) -> Result<(), OutputError> {
+    let synced = File::open(file).and_then(|file| file.sync_all());
+    synced.map_err(|source| OutputError::Io {
+        action: "make durable",
+        path: file.to_owned(),
+        source,
+    })
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

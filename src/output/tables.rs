@@ -1,4 +1,4 @@
-//! The tables of a run, written.
+//! The tables of a run, written. They are made durable all at once, at the end.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,7 +16,7 @@ use super::staging::create_private;
 use super::{OutputError, layout};
 use crate::input::Role;
 use crate::join::ListName;
-use crate::key::Token;
+use crate::key::{TOKEN_TEXT_LEN, Token};
 use crate::normalise::RejectReason;
 use crate::privacy::{Band, Released, Shown};
 
@@ -89,9 +89,8 @@ impl<'a> Table<'a> {
 
     fn finish(self) -> Result<(), OutputError> {
         let path = self.path;
-        let file =
-            self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
-        sync(&file, path)
+        self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
+        Ok(())
     }
 }
 
@@ -101,16 +100,6 @@ fn parquet_error(
     source: parquet::errors::ParquetError,
 ) -> OutputError {
     OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
-}
-
-/// A failed fsync is never tried again: what the system dropped is gone (Rebello et al., "Can
-/// applications recover from fsync failures?", ATC 2020), and the run with it.
-fn sync(file: &File, path: &Path) -> Result<(), OutputError> {
-    file.sync_all().map_err(|source| OutputError::Io {
-        action: "make durable",
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
@@ -131,12 +120,14 @@ pub fn matches(
     let mut table = Table::create(path, layout::matches_schema(), purpose)?;
     for rows in rows.chunks(CHUNK_ROWS) {
         let list = |row: &Match| &lists[row.list as usize];
-        let tokens: Vec<_> = rows.iter().map(|row| row.token.expose_hex()).collect();
+        let mut tokens = StringBuilder::with_capacity(rows.len(), rows.len() * TOKEN_TEXT_LEN);
+        let mut text = [0; TOKEN_TEXT_LEN];
+        rows.iter().for_each(|row| tokens.append_value(row.token.expose_hex_in(&mut text)));
         let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
         table.write(vec![
             texts(rows.iter().map(|row| list(row).recipient.as_str())),
             texts(rows.iter().map(|row| list(row).list_id.as_str())),
-            texts(tokens.iter().map(String::as_str)),
+            Arc::new(tokens.finish()),
             Arc::new(StringArray::from_iter(
                 regions.iter().map(|region| region.as_ref().map(|region| region.code())),
             )),
@@ -262,8 +253,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), OutputError> {
     use std::io::Write;
     let failed = |source| OutputError::Io { action: "write", path: path.to_owned(), source };
     let mut file = create_private(path)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    sync(&file, path)
+    file.write_all(text.as_bytes()).map_err(failed)
 }
 
 /// A row that could not be read: where it was and why, never what it said.

@@ -217,6 +217,14 @@ pub(super) fn map<T: Sync, U: Send>(items: &[T], map: impl Fn(&T) -> U + Sync + 
     items.par_iter().map(map).collect()
 }
 
+/// Does two things at once, where there are threads for both.
+pub(super) fn both<A: Send, B: Send>(
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(one, other)
+}
+
 /// Sorts a slice on all threads.
 pub(super) fn sort<T: Ord + Send>(items: &mut [T]) {
     items.par_sort_unstable();
