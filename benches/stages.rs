@@ -1,10 +1,10 @@
-//! One group for each stage but `normalise`, which has a file of its own, and one for the job.
+//! One group for each stage but `input` and `normalise`, which have files of their own, and one for
+//! the job.
 //!
 //! `cargo bench` runs all; `cargo bench --bench stages -- join` one. Data are made by `synth` with
 //! a fixed seed outside the timed part; numbers are random draws from numbering patterns.
 
 use std::fs;
-use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -156,30 +156,12 @@ fn joined(scene: &Scene) -> ListIndex {
 
 fn stages(criterion: &mut Criterion) {
     let scene = Scene::new();
-    bench_input(criterion, &scene);
     bench_consent(criterion, &scene);
     bench_key(criterion, &scene);
     bench_join(criterion, &scene);
     bench_privacy_output_audit(criterion, &scene);
     bench_report(criterion, &scene);
     bench_job(criterion, &scene);
-}
-
-fn bench_input(criterion: &mut Criterion, scene: &Scene) {
-    let mut group = criterion.benchmark_group("input");
-    group.throughput(Throughput::Elements(ACCOUNTS));
-    let path = scene.folder.path().join("accounts.csv");
-    group.bench_function("csv", |bencher| {
-        bencher.iter(|| {
-            let opened = input::open(&source(&path, Role::Accounts), Arc::default());
-            let mut reader = opened.expect("a file");
-            while let Some(batch) = reader.next_batch().expect("rows") {
-                black_box(batch);
-            }
-            reader.finish().expect("a whole file")
-        });
-    });
-    group.finish();
 }
 
 fn bench_consent(criterion: &mut Criterion, scene: &Scene) {
