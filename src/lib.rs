@@ -32,6 +32,8 @@
 //!
 //! Memory grows with the lists (at most 40 bytes a list row) and the opt-outs, not with the export.
 
+#![doc = include_str!("privacy.md")]
+
 pub mod input;
 
 pub mod normalise;

@@ -64,9 +64,14 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         members.extend(member);
     }
     for digits in &members {
-        let digests = [Form::E164, Form::Digits].map(|form| digest(digits, form));
-        if digests.iter().any(|digest| barred_digests.contains(digest)) {
-            barred.insert(digits.clone());
+        // Whose digest it is shows only when somebody's number, in one of its forms, has it.
+        let aliases = closure(digits);
+        let has = |alias: &String| {
+            let digests = [Form::E164, Form::Digits].map(|form| digest(alias, form));
+            digests.iter().any(|digest| barred_digests.contains(digest))
+        };
+        if aliases.iter().any(has) {
+            barred.extend(aliases);
         }
     }
     let mut released = Released::new();
@@ -85,6 +90,15 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         }
     }
     released
+}
+
+/// The expectation where noise has a say: a list that reaches the floors may be withheld, and then
+/// nobody of it comes out.
+pub fn without_withheld(mut expected: Released, found: &Released, rules: &Rules) -> Released {
+    let list = |row: &(String, String, String)| (row.0.clone(), row.1.clone());
+    let shown: BTreeSet<_> = found.iter().map(list).collect();
+    expected.retain(|row| rules.noise.is_none() || shown.contains(&list(row)));
+    expected
 }
 
 /// How many numbers the list holds, and those of them that are members.
@@ -202,8 +216,9 @@ fn random_small_worlds_come_out_of_the_program_as_the_naive_model_says() {
         scene.write("job.toml", world.job_file());
         scene.write("policy.toml", world.policy());
         scene.publish(&["--quiet"]);
-        let expected = naive_job(scene.path(), &world.rules);
         let found = released_by_the_program(&scene.at("run"));
+        let expected = naive_job(scene.path(), &world.rules);
+        let expected = without_withheld(expected, &found, &world.rules);
         assert!(found == expected, "{}", explain(scene.path(), &world.rules, &expected, &found));
     }
 }
@@ -245,6 +260,7 @@ fn a_made_up_world_comes_out_as_the_naive_model_says() {
         list_numbers: 100,
         matched_people: 100,
         attribute_cell: 50,
+        noise: None,
         opt_out_country: None,
         lists: vec![List {
             file: "list.csv".to_owned(),

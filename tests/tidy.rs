@@ -252,3 +252,26 @@ fn is_digest(cell: &str) -> bool {
     let hex = cell.len() == 64 && cell.bytes().all(|b| b.is_ascii_hexdigit());
     hex || (cell.len() == 44 && cell.ends_with('='))
 }
+
+/// What stands in backticks with a `::` in the table of `src/privacy.md` is a test, and what stands
+/// there with a `/` a golden case.
+#[test]
+fn the_tests_that_the_threat_table_names_are_there() {
+    let text = fs::read_to_string(root().join("src/privacy.md")).unwrap();
+    let tests: String =
+        [sources("tests"), sources("src")].concat().into_iter().map(|it| it.1).collect();
+    let rows = text.lines().filter(|line| line.matches(" | ").count() == 2);
+    let proofs = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let (mut named, mut absent) = (0, Vec::new());
+    for proof in proofs.flat_map(|proofs| proofs.split('`').skip(1).step_by(2)) {
+        let is_there = match proof.rsplit_once("::") {
+            Some((_, test)) => tests.contains(&format!("fn {test}(")),
+            None if proof.starts_with("fixtures/") => root().join(proof).is_dir(),
+            None => continue,
+        };
+        named += 1;
+        absent.extend((!is_there).then(|| proof.to_owned()));
+    }
+    assert!(named > 40, "only {named} proofs were found");
+    assert!(absent.is_empty(), "{absent:#?}");
+}

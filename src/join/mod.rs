@@ -9,8 +9,8 @@
 //!
 //! It promises: memory grows with the lists and not with the export; a person is one slot however
 //! many rows name them; the outcome does not depend on the order of rows. It leaves to others who
-//! may be looked up (`consent`: a [`Hit`] is made of a [`Permitted`]) and what may leave
-//! (`privacy`).
+//! may be looked up (`consent`: a [`Hit`] is made of a
+//! [`Permitted`](crate::consent::Permitted)) and what may leave (`privacy`).
 //!
 //! # Memory
 //!

@@ -31,9 +31,18 @@ pub struct Rules {
     pub list_numbers: usize,
     pub matched_people: usize,
     pub attribute_cell: usize,
+    /// What `[noise]` of the policy says besides the spread of one person; `None`: no noise.
+    pub noise: Option<Noise>,
     pub opt_out_country: Option<&'static str>,
     pub lists: Vec<List>,
     pub opt_out_files: Vec<String>,
+}
+
+/// Noise as small as it can be, so that small worlds have lists that are released.
+#[derive(Clone, Copy, Debug)]
+pub struct Noise {
+    pub distribution: &'static str,
+    pub repeat_below: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -131,10 +140,12 @@ impl World {
             list_numbers: 1 + random.below(5),
             matched_people: 1 + random.below(3),
             attribute_cell: 1 + random.below(4),
+            noise: None,
             opt_out_country: Some("US"),
             lists,
             opt_out_files: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
         };
+        let rules = Rules { noise: noise(random), ..rules };
         let mut world = Self { people, accounts, list_rows, opt_outs, hashed_opt_outs, rules };
         world.settle();
         world
@@ -246,10 +257,19 @@ impl World {
 
     pub fn policy(&self) -> String {
         let rules = &self.rules;
+        let noise = rules.noise.map(|Noise { distribution, repeat_below }| {
+            format!(
+                "distribution = \"{distribution}\"\nspread = 1\nedge_exponent = 2\n\
+                 repeat_below = {repeat_below}\n\n[budget]\nmicro_rho = 10000000\nperiod_days = 30\n"
+            )
+        });
+        let none = "distribution = \"none\"\n";
+        assert!(POLICY.contains(none));
         let all = format!("{ALL_TYPES:?}");
         assert!(POLICY.contains(&all));
         let blank = if rules.blank_is_allowed { "allowed" } else { "barred" };
         POLICY
+            .replace(none, noise.as_deref().unwrap_or(none))
             .replace(&all, &format!("{:?}", rules.types))
             .replace("blank_consent = \"allowed\"", &format!("blank_consent = \"{blank}\""))
             .replace("list_numbers = 1", &format!("list_numbers = {}", rules.list_numbers))
@@ -291,6 +311,12 @@ fn account(id: usize, people: &[Person], mood: Mood, random: &mut Random) -> Acc
             _ => random.pick(&["", "", "1---", "1YNN"]),
         },
     }
+}
+
+fn noise(random: &mut Random) -> Option<Noise> {
+    let distribution = random.pick(&["discrete_gaussian", "discrete_laplace"]);
+    let repeat_below = 1 + random.below(4);
+    random.one_in(3).then_some(Noise { distribution, repeat_below })
 }
 
 fn list(at: usize, random: &mut Random) -> List {
