@@ -35,10 +35,14 @@ pub fn read_for_suppression(
         add(reading.number.expose_digits());
     }
     if let Err(reason) = ours {
-        // Sound international digits, and no country against which they could be somebody else's:
-        // the text is read, and the second reader's tables, 70 ms to set up, are not needed for it.
-        let is_read = !matches!(hint, Hint::Region(_))
-            && read(whole.as_bytes(), Hint::International, Checks::Damage).is_ok();
+        // A float, or international digits with no country against which they could be somebody
+        // else's: the text is read, and the second reader, whose tables take 70 ms to set up, is not
+        // needed for it.
+        let against = match hint {
+            Hint::Region(_) => hint,
+            Hint::None | Hint::International => Hint::International,
+        };
+        let is_read = read(whole.as_bytes(), against, Checks::Damage).is_ok();
         if let Ok(reading) = read(whole.as_bytes(), hint, Checks::Damage) {
             add(reading.number.expose_digits());
         }
