@@ -149,7 +149,7 @@ impl Form {
 }
 
 /// A number's stand-in on both sides of the join.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MatchKey([u8; KEY_LEN]);
 
 impl MatchKey {
@@ -178,8 +178,29 @@ impl fmt::Debug for MatchKey {
 pub const TOKEN_TEXT_LEN: usize = 2 * KEY_LEN;
 
 /// What a recipient's files call a person.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token([u8; KEY_LEN]);
+
+/// The order of the bytes, as one number: millions are sorted, and a number is compared without a
+/// call.
+macro_rules! ordered_as_a_number {
+    ($of:ty) => {
+        impl Ord for $of {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+            }
+        }
+
+        impl PartialOrd for $of {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+    };
+}
+
+ordered_as_a_number!(MatchKey);
+ordered_as_a_number!(Token);
 
 impl Token {
     /// Reads what [`Token::expose_hex`] wrote.
