@@ -18,7 +18,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from run import ROOT, git, machine, measured
+from run import ROOT, forget_budget, git, machine, measured
 
 
 def main():
@@ -70,6 +70,7 @@ def run_world(phonematch, place, accounts, args):
             # Only fresh opt-outs are taken.
             os.utime(world / "opt_outs.csv")
             shutil.rmtree(place / "out", ignore_errors=True)
+            forget_budget(place / "out")
             runs.append(measured([phonematch, "match", "--job", world / "job.toml", "--out",
                                   place / "out", "--previous", "none", "--threads",
                                   str(args.threads), "--quiet"]))
