@@ -21,6 +21,55 @@ struct Row {
     hint: Hint,
 }
 
+/// Rows as a batch holds them: the texts end to end, as in an Arrow array or a block of a file.
+struct Column {
+    bytes: String,
+    /// Where each text ends.
+    ends: Vec<usize>,
+    regions: Vec<String>,
+    hints: Vec<Hint>,
+}
+
+/// One cell of a column.
+struct Cell<'a> {
+    text: &'a str,
+    region: &'a str,
+    hint: Hint,
+}
+
+impl Column {
+    fn of(rows: Vec<Row>) -> Self {
+        let mut column =
+            Self { bytes: String::new(), ends: vec![0], regions: vec![], hints: vec![] };
+        for row in rows {
+            column.bytes.push_str(&row.text);
+            column.ends.push(column.bytes.len());
+            column.regions.push(row.region);
+            column.hints.push(row.hint);
+        }
+        column
+    }
+
+    fn len(&self) -> usize {
+        self.hints.len()
+    }
+
+    /// The first rows of it.
+    fn few(&self, count: usize) -> impl Iterator<Item = Cell<'_>> {
+        let others = self.regions.iter().zip(&self.hints);
+        let cells = self.ends.windows(2).zip(others).take(count);
+        cells.map(|(ends, (region, &hint))| Cell {
+            text: black_box(&self.bytes[ends[0]..ends[1]]),
+            region,
+            hint,
+        })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        self.few(self.len())
+    }
+}
+
 /// A small generator (xorshift64: Marsaglia 2003) for the mixes.
 struct Draw(u64);
 
@@ -105,70 +154,78 @@ fn mixed() -> Vec<Row> {
     corpus().into_iter().map(row).collect()
 }
 
-fn ours(rows: &[Row], checks: Checks) -> u64 {
-    let digits = |row: &Row| {
-        read(row.text.as_bytes(), row.hint, checks).map_or(0, |r| r.number.expose_digits())
+fn ours(column: &Column, checks: Checks) -> u64 {
+    let digits = |cell: Cell<'_>| {
+        read(cell.text.as_bytes(), cell.hint, checks).map_or(0, |r| r.number.expose_digits())
     };
-    rows.iter().fold(0, |sum, row| sum.wrapping_add(digits(black_box(row))))
+    column.cells().map(digits).fold(0, u64::wrapping_add)
 }
 
 /// Ours, down to the text.
-fn ours_to_text(rows: &[Row]) -> usize {
+fn ours_to_text(column: &Column) -> usize {
     let mut buffer = [0; E164_TEXT_LEN];
-    let mut written = |row: &Row| {
-        read(row.text.as_bytes(), row.hint, Checks::Library)
+    let written = |cell: Cell<'_>| {
+        read(cell.text.as_bytes(), cell.hint, Checks::Library)
             .map_or(0, |reading| black_box(reading.number.expose_text(&mut buffer)).len())
     };
-    rows.iter().map(|row| written(black_box(row))).sum()
+    column.cells().map(written).sum()
 }
 
-fn rlibphonenumber(rows: &[Row]) -> usize {
-    let text = |row: &Row| {
-        let region = rlibphonenumber::Region::from_code(&row.region).ok();
-        let parsed = PHONE_NUMBER_UTIL.parse(&row.text, region).ok()?;
+fn rlibphonenumber(column: &Column) -> usize {
+    let text = |cell: Cell<'_>| {
+        let region = rlibphonenumber::Region::from_code(cell.region).ok();
+        let parsed = PHONE_NUMBER_UTIL.parse(cell.text, region).ok()?;
         PHONE_NUMBER_UTIL
             .is_valid_number(&parsed)
             .then(|| PHONE_NUMBER_UTIL.format(&parsed, PhoneNumberFormat::E164).len())
     };
-    rows.iter().map(|row| text(black_box(row)).unwrap_or(0)).sum()
+    column.cells().map(|cell| text(cell).unwrap_or(0)).sum()
 }
 
-fn phonenumber(rows: &[Row]) -> usize {
-    let text = |row: &Row| {
-        let region = row.region.parse().ok();
-        let parsed = phonenumber::parse(region, &row.text).ok()?;
+fn phonenumber(column: &Column) -> usize {
+    let text = |cell: Cell<'_>| {
+        let region = cell.region.parse().ok();
+        let parsed = phonenumber::parse(region, cell.text).ok()?;
         phonenumber::is_valid(&parsed)
             .then(|| parsed.format().mode(phonenumber::Mode::E164).to_string().len())
     };
-    rows.iter().map(|row| text(black_box(row)).unwrap_or(0)).sum()
+    column.few(FEW).map(|cell| text(cell).unwrap_or(0)).sum()
 }
 
 fn normalise(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("normalise");
     group.sample_size(20);
     for (name, rows) in [("clean", clean()), ("messy", messy()), ("corpus", mixed())] {
-        let by = |row: &&Row| read_by(row.text.as_bytes(), row.hint, Checks::Library).path;
-        let slow = rows.iter().filter(|row| by(row) == Path::Slow).count();
-        let share = format!("{name} ({} rows, {slow} by the slow path)", rows.len());
-        group.throughput(Throughput::Elements(rows.len() as u64));
-        group.bench_with_input(BenchmarkId::new("ours", &share), &rows, |bench, rows| {
-            bench.iter(|| ours(rows, Checks::Library));
+        let column = Column::of(rows);
+        let by = |cell: &Cell<'_>| {
+            read_by(cell.text.as_bytes(), cell.hint, Checks::Library).path == Path::Slow
+        };
+        let slow = column.cells().filter(by).count();
+        let share = format!("{name} ({} rows, {slow} by the slow path)", column.len());
+        group.throughput(Throughput::Elements(column.len() as u64));
+        group.bench_with_input(BenchmarkId::new("ours", &share), &column, |bench, column| {
+            bench.iter(|| ours(column, Checks::Library));
         });
-        group.bench_with_input(BenchmarkId::new("ours, checked", name), &rows, |bench, rows| {
-            bench.iter(|| ours(rows, Checks::Damage));
-        });
-        group.bench_with_input(BenchmarkId::new("ours, to text", name), &rows, |bench, rows| {
-            bench.iter(|| ours_to_text(rows));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("ours, checked", name),
+            &column,
+            |bench, column| {
+                bench.iter(|| ours(column, Checks::Damage));
+            },
+        );
+        group.bench_with_input(
+            BenchmarkId::new("ours, to text", name),
+            &column,
+            |bench, column| {
+                bench.iter(|| ours_to_text(column));
+            },
+        );
         group.sample_size(10);
-        group.bench_with_input(BenchmarkId::new("rlibphonenumber", name), &rows, |bench, rows| {
-            bench.iter(|| rlibphonenumber(rows));
-        });
-        let few = &rows[..FEW.min(rows.len())];
-        group.throughput(Throughput::Elements(few.len() as u64));
-        group.bench_with_input(BenchmarkId::new("phonenumber", name), few, |bench, rows| {
-            bench.iter(|| phonenumber(rows));
-        });
+        let id = BenchmarkId::new("rlibphonenumber", name);
+        group.bench_with_input(id, &column, |bench, column| bench.iter(|| rlibphonenumber(column)));
+        group.throughput(Throughput::Elements(FEW.min(column.len()) as u64));
+        let id = BenchmarkId::new("phonenumber", name);
+        group.bench_with_input(id, &column, |bench, column| bench.iter(|| phonenumber(column)));
     }
     group.finish();
 }

@@ -3,8 +3,8 @@
 //! Two loads of eight bytes, a few multiplications, two steps of the trie on the average. Only a
 //! "yes, and nothing can change it" is said here; everything else is asked again, more slowly.
 
-use super::digits::{Pairs, all_ascii_digits, values, word_at};
-use super::plan::{Number, look_up_after};
+use super::digits::{POWERS, Pairs, are_ascii_digits, eight, values, word_at};
+use super::plan::look_up_after;
 use super::tables::{kind_of, region_of};
 use super::{Checks, E164, Hint, Reading};
 
@@ -30,7 +30,7 @@ pub(super) fn read(text: &[u8], hint: Hint, checks: Checks) -> Option<Reading> {
     }
     let first = word_at(digits, 0)?;
     let last = word_at(digits, len - 8)?;
-    if !(all_ascii_digits(first) && all_ascii_digits(last)) {
+    if !are_ascii_digits([first, last]) {
         return None;
     }
     let (first, last) = (values(first), values(last));
@@ -42,16 +42,17 @@ pub(super) fn read(text: &[u8], hint: Hint, checks: Checks) -> Option<Reading> {
     if suspicious && checks == Checks::Damage {
         return None;
     }
-    // Eight bytes shifted by eight are none: two halves, as in `plan`.
+    // The last word begins inside the first. Eight bytes shifted by eight are none: two halves, as
+    // in `plan`.
     let half = 4 * (MOST - len);
-    let second = last >> half >> half;
-    let number = Number { words: [first, second, 0], len };
-    let answer = look_up_after(pairs, &number);
+    let answer = look_up_after(pairs, len, || [last >> half >> half, 0]);
     if !answer.is_valid() || answer.prefix_may_matter() {
         return None;
     }
+    let behind = last & (u64::MAX << half << half);
+    let value = pairs.eight() * *POWERS.get(len - FEWEST)? + eight(behind);
     Some(Reading {
-        number: E164::mint(number.value_of_two_words(pairs.eight(), len - FEWEST))?,
+        number: E164::mint(value)?,
         region: region_of(answer.0),
         kind: kind_of(answer.0),
     })

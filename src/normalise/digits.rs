@@ -6,10 +6,17 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 #[derive(Clone, Copy)]
 pub(super) struct Pairs(u64);
 
-/// True when all eight bytes are ASCII digits.
-pub(super) const fn all_ascii_digits(word: u64) -> bool {
-    let high = word.wrapping_add(ONES * 0x46) | word.wrapping_sub(ONES * 0x30);
-    high & (ONES * 0x80) == 0
+/// True when all bytes of both words are ASCII digits.
+#[inline(always)]
+pub(super) const fn are_ascii_digits(words: [u64; 2]) -> bool {
+    let others = not_ascii_digits(words[0]) | not_ascii_digits(words[1]);
+    others & (ONES * 0x80) == 0
+}
+
+/// High bits where a byte is no digit; the other bits say nothing.
+#[inline(always)]
+const fn not_ascii_digits(word: u64) -> u64 {
+    word.wrapping_add(ONES * 0x46) | word.wrapping_sub(ONES * 0x30)
 }
 
 /// ASCII digits to their values.
@@ -121,6 +128,12 @@ impl Digits {
         self.len
     }
 
+    /// The first sixteen, zeros behind fewer.
+    #[inline]
+    pub(super) const fn front(self) -> u128 {
+        self.front
+    }
+
     /// The digit at a place, if there is one.
     #[inline]
     pub(super) const fn at(self, place: usize) -> Option<u8> {
@@ -128,7 +141,7 @@ impl Digits {
             return None;
         }
         let half = if place < HALF { self.front } else { self.back };
-        Some((half >> (8 * (place % HALF))).to_le_bytes()[0])
+        Some((half >> (8 * (place % HALF)) & 0xff) as u8)
     }
 
     /// The same without the first `count` (at most sixteen), or without as many as there are.
@@ -205,10 +218,10 @@ impl Digits {
     }
 }
 
+/// The first eight of sixteen digits.
 #[inline]
-const fn low(half: u128) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = half.to_le_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+pub(super) const fn low(half: u128) -> u64 {
+    (half & u64::MAX as u128) as u64
 }
 
 #[inline]
@@ -224,7 +237,7 @@ mod tests {
     fn eight_digits_are_a_number() {
         for text in [b"00000000", b"12345678", b"99999999", b"00000001", b"10000000"] {
             let word = u64::from_le_bytes(*text);
-            assert!(all_ascii_digits(word));
+            assert!(are_ascii_digits([word; 2]));
             let expected: u64 = std::str::from_utf8(text).unwrap().parse().unwrap();
             assert_eq!(eight(values(word)), expected);
         }
@@ -261,7 +274,9 @@ mod tests {
             for place in 0..8 {
                 let mut text = *b"12345678";
                 text[place] = other;
-                assert!(!all_ascii_digits(u64::from_le_bytes(text)));
+                let word = u64::from_le_bytes(text);
+                assert!(!are_ascii_digits([word, ONES * 0x30]));
+                assert!(!are_ascii_digits([ONES * 0x30, word]));
             }
         }
     }

@@ -7,7 +7,7 @@
 //! the last digit, and its `VALID_PUNCTUATION` anywhere.
 
 use super::damage::is_invisible;
-use super::digits::Digits;
+use super::digits::{Digits, word_at};
 use super::{Checks, Hint};
 
 /// What a text holds, and what a check for damage needs to know of it.
@@ -21,8 +21,8 @@ pub(super) struct Scanned {
 /// Signs by which a number may be damaged; none of them says that it is.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Marks {
-    pub(super) point: bool,
-    pub(super) slash: bool,
+    /// A point or a slash.
+    pub(super) point_or_slash: bool,
     /// Digits other than ASCII's.
     pub(super) foreign_digits: bool,
 }
@@ -53,9 +53,8 @@ enum Class {
     Plus,
     /// Punctuation that may stand between digits.
     Between,
-    /// A point, a slash: the same, but a check for damage looks at them.
-    Point,
-    Slash,
+    /// A point or a slash: the same, but a check for damage looks at them.
+    PointOrSlash,
     /// Only before the first digit or behind the last.
     Around,
     /// Only before the first digit.
@@ -78,8 +77,7 @@ const fn classes() -> [Class; 256] {
             '0'..='9' => Class::Digit,
             '+' => Class::Plus,
             ' ' | '-' | '(' | ')' | '[' | ']' | '*' => Class::Between,
-            '.' => Class::Point,
-            '/' => Class::Slash,
+            '.' | '/' => Class::PointOrSlash,
             'a'..='z' | 'A'..='Z' | '#' => Class::Letter,
             '\0' | ';' | '~' => Class::Never,
             '\u{80}'.. => Class::Wide,
@@ -103,53 +101,141 @@ struct Wide {
 /// Scans a text.
 #[inline]
 pub(super) fn scan(text: &[u8], hint: Hint, checks: Checks) -> Gate {
-    match scan_plain(text) {
-        Some((digits, plus, marks)) => {
-            Gate::Open(Scanned { digits, plus: plus || hint == Hint::International, marks })
-        }
+    match scan_plain(text, hint) {
+        Some(scanned) => Gate::Open(scanned),
         None => scan_any(text, hint, checks),
     }
 }
 
-/// Bits of the classes of a plain text, and a bit of its own for a plus in a wrong place.
-const PLAIN: u16 = bit(Class::Digit)
-    | bit(Class::Plus)
-    | bit(Class::Between)
-    | bit(Class::Point)
-    | bit(Class::Slash);
-const MISPLACED: u16 = 1 << 15;
-
-const fn bit(class: Class) -> u16 {
-    1 << class as u8
+/// Texts of ASCII digits, spaces, `()*+-./` and at most one plus before the first digit: most of
+/// what is not clean. Eight bytes are looked at and closed up at a time, and there is no branch on
+/// what a byte is, for that could not be guessed.
+#[inline(always)]
+pub(super) fn scan_plain(text: &[u8], hint: Hint) -> Option<Scanned> {
+    if !(8..=LONGEST_PLAIN_TEXT).contains(&text.len()) {
+        return None;
+    }
+    let mut plain = Plain::new(Eight::of(word_at(text, 0)?));
+    let mut at = 8;
+    while at + 8 < text.len() {
+        plain.append(Eight::of(word_at(text, at)?));
+        at += 8;
+    }
+    // The last word begins inside the one before; blanks take the place of what was seen there.
+    let seen = at + 8 - text.len();
+    let (bits, half) = (8 * seen, 4 * seen);
+    let last = word_at(text, text.len() - 8)?;
+    let blanks = !(u64::MAX >> half >> half) & Eight::BLANKS;
+    plain.append(Eight::of(if seen < 8 { last >> bits | blanks } else { Eight::BLANKS }));
+    plain.finish(hint)
 }
 
-/// Texts of ASCII digits, punctuation and at most one plus before the first digit: most of what
-/// is not clean. There is no branch on what a byte is, for that could not be guessed.
-#[inline]
-fn scan_plain(text: &[u8]) -> Option<(Digits, bool, Marks)> {
-    let mut front = 0_u128;
-    let mut bits = 0_u32;
-    let mut seen = 0_u16;
-    if text.len() > LONGEST_PLAIN_TEXT {
-        return None;
+/// Eight bytes of a text, taken apart.
+#[derive(Clone, Copy)]
+struct Eight {
+    /// The values of the digits among them, closed up, zeros behind.
+    digits: u64,
+    /// How many bits those take: eight a digit.
+    bits: u32,
+    /// Of each kind the lowest bits of those bytes.
+    digit: u64,
+    plus: u64,
+    point_or_slash: u64,
+    /// Not zero where a byte is none of the listed ones.
+    others: u64,
+}
+
+impl Eight {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * Self::ONES;
+    const BLANKS: u64 = 0x20 * Self::ONES;
+
+    /// High bits where the low seven are above `most`.
+    #[inline(always)]
+    const fn above(bytes: u64, most: u64) -> u64 {
+        ((bytes & !Self::HIGH) + (0x7f - most) * Self::ONES) & Self::HIGH
     }
-    for &byte in text {
-        let class = CLASSES[usize::from(byte)];
-        let is_digit = class == Class::Digit;
-        let again = class == Class::Plus && (bits > 0) | (seen & bit(Class::Plus) != 0);
-        seen |= bit(class) | if again { MISPLACED } else { 0 };
-        // Past the sixteenth digit the shift wraps; the text is refused below.
-        front |= u128::from(if is_digit { byte & 0xf } else { 0 }).wrapping_shl(bits);
-        bits += if is_digit { 8 } else { 0 };
+
+    #[inline(always)]
+    const fn of(word: u64) -> Self {
+        let high = Self::above(word ^ (0x30 * Self::ONES), 9);
+        let other = high >> 7;
+        let digit = other ^ Self::ONES;
+        // `()*+,-./` are 0 to 7 here and a blank is 8.
+        let sign = word ^ (0x28 * Self::ONES);
+        let (two, four) = (sign >> 1, sign >> 2);
+        let comma = four & !(two | sign) & other;
+        let others = (Self::above(sign, 8) & high) | comma | (word & Self::HIGH);
+        let plus = sign & two & !four & other;
+
+        // How many bytes each digit has to move down: the others below it.
+        let count = other.wrapping_mul(Self::ONES);
+        let keep = digit * 0xff;
+        let mut moves = count & keep;
+        let mut digits = word & (digit * 0xf);
+        let mut step = 0;
+        // More than three others in front of a digit are seldom met.
+        while step < 2 || (step == 2 && moves & (4 * Self::ONES) != 0) {
+            let by = ((moves >> step) & Self::ONES) * 0xff;
+            let shift = 8 << step;
+            digits = (digits & !by) | (digits & by) >> shift;
+            moves = (moves & !by) | (moves & by) >> shift;
+            step += 1;
+        }
+        Self {
+            digits,
+            bits: 64 - 8 * (count >> 56) as u32,
+            digit,
+            plus,
+            point_or_slash: two & four & other,
+            others,
+        }
     }
-    let len = (bits / 8) as usize;
-    if seen & !PLAIN != 0 || !(FEWEST_DIGITS..=MOST_PLAIN_DIGITS).contains(&len) {
-        return None;
+}
+
+/// A plain text so far.
+struct Plain {
+    front: u128,
+    bits: u32,
+    has_plus: bool,
+    point_or_slash: u64,
+    others: u64,
+}
+
+impl Plain {
+    #[inline(always)]
+    const fn new(first: Eight) -> Self {
+        // One plus at most, and no digit below it.
+        let below = first.plus.wrapping_sub(1);
+        let misplaced = first.plus & below | if first.plus != 0 { first.digit & below } else { 0 };
+        Self {
+            front: first.digits as u128,
+            bits: first.bits,
+            has_plus: first.plus != 0,
+            point_or_slash: first.point_or_slash,
+            others: first.others | misplaced,
+        }
     }
-    let digits = Digits::of_front(front, len);
-    let has = |class: Class| seen & bit(class) != 0;
-    let marks = Marks { point: has(Class::Point), slash: has(Class::Slash), foreign_digits: false };
-    Some((digits, has(Class::Plus), marks))
+
+    #[inline(always)]
+    const fn append(&mut self, next: Eight) {
+        // Past the sixteenth digit the shift wraps; the text is refused in the end.
+        self.front |= (next.digits as u128).wrapping_shl(self.bits);
+        self.bits += next.bits;
+        self.point_or_slash |= next.point_or_slash;
+        self.others |= next.others | next.plus;
+    }
+
+    #[inline(always)]
+    fn finish(self, hint: Hint) -> Option<Scanned> {
+        let len = (self.bits / 8) as usize;
+        if self.others != 0 || !(FEWEST_DIGITS..=MOST_PLAIN_DIGITS).contains(&len) {
+            return None;
+        }
+        let marks = Marks { point_or_slash: self.point_or_slash != 0, foreign_digits: false };
+        let plus = self.has_plus || hint == Hint::International;
+        Some(Scanned { digits: Digits::of_front(self.front, len), plus, marks })
+    }
 }
 
 /// Scans a text with anything in it.
@@ -178,13 +264,9 @@ fn scan_any(text: &[u8], hint: Hint, checks: Checks) -> Gate {
             Class::Plus if !started && !gap => plus = true,
             Class::Nothing => {}
             Class::Between => gap |= plus || started,
-            Class::Point => {
+            Class::PointOrSlash => {
                 gap |= plus || started;
-                marks.point |= started;
-            }
-            Class::Slash => {
-                gap |= plus || started;
-                marks.slash |= started;
+                marks.point_or_slash |= started;
             }
             Class::Around if started => ended = true,
             Class::Around | Class::Letter if !started && !plus => {}

@@ -18,13 +18,15 @@
 //! 1. **Clean** (`clean`): a plus and 8 to 16 digits and nothing else, or the digits alone where
 //!    the hint says that they are international. It loads two words, looks the number up in the
 //!    plan and is done, if the number is valid as written.
-//! 2. **Spelled** (`gate`, `rules`): the gate lets through digits, a leading plus and what
-//!    libphonenumber drops without a thought: its punctuation between digits, anything in front
-//!    of the first digit, anything but letters, digits and `#` behind the last. Then the rules of
-//!    libphonenumber's `parseHelper` are followed on the digits: international dialling prefix,
-//!    the region's own calling code, national prefix, carrier code, transform rule, lengths.
-//!    What could be an extension, a second number, a parameter of RFC 3966 or a vanity number
-//!    does not pass, and neither does a character that is not listed.
+//! 2. **Spelled** (`gate`, `dialled`, `rules`): the gate lets through digits, a leading plus and
+//!    what libphonenumber drops without a thought: its punctuation between digits, anything in
+//!    front of the first digit, anything but letters, digits and `#` behind the last. A number
+//!    that is international, or dialled at home as most territories dial, and valid, is decided by
+//!    one look into the plan (`dialled`). For all others the rules of libphonenumber's
+//!    `parseHelper` are followed on the digits (`rules`): international dialling prefix, the
+//!    region's own calling code, national prefix, carrier code, transform rule, lengths. What
+//!    could be an extension, a second number, a parameter of RFC 3966 or a vanity number does not
+//!    pass the gate, and neither does a character that is not listed.
 //! 3. **Slow** (`slow`): `rlibphonenumber` itself.
 //!
 //! # The automaton
@@ -78,6 +80,7 @@ use tables::Territory;
 mod batch;
 mod clean;
 mod damage;
+mod dialled;
 mod digits;
 mod e164;
 mod explain;
@@ -180,20 +183,43 @@ pub fn read_by(text: &[u8], hint: Hint, checks: Checks) -> Outcome {
 }
 
 /// Reads what is not a clean international number.
+// Digits that go from one function to the next by way of memory cost more than the rules do, so
+// the common road is one function and all others leave it.
 #[inline(never)]
 fn read_spelled(text: &[u8], hint: Hint, checks: Checks) -> Outcome {
-    match gate::scan(text, hint, checks) {
-        Gate::Open(scanned) if checks == Checks::Library || !looks_damaged(&scanned) => {
-            match (decide_scanned(&scanned, hint), checks) {
-                (Some(Ok(reading)), Checks::Damage) if ends_in_one_digit(reading.number) => {}
-                (Some(result), _) => return Outcome::fast(result),
-                (None, _) => {}
+    let Some(scanned) = gate::scan_plain(text, hint) else {
+        return read_oddly_spelled(text, hint, checks);
+    };
+    if checks == Checks::Library || !looks_damaged(&scanned) {
+        match dialled::read(scanned.digits, scanned.plus, home_of(hint)) {
+            Some(reading) if checks == Checks::Library || !ends_in_one_digit(reading.number) => {
+                return Outcome::fast(Ok(reading));
             }
+            _ => {}
         }
-        Gate::TooFew if checks == Checks::Library => {
-            return Outcome::fast(Err(RejectReason::NotANumber));
+    }
+    read_ruled(&scanned, text, hint, checks)
+}
+
+/// Reads what has more in it than digits and plain punctuation.
+#[inline(never)]
+fn read_oddly_spelled(text: &[u8], hint: Hint, checks: Checks) -> Outcome {
+    match gate::scan(text, hint, checks) {
+        Gate::Open(scanned) => read_ruled(&scanned, text, hint, checks),
+        Gate::TooFew if checks == Checks::Library => Outcome::fast(Err(RejectReason::NotANumber)),
+        Gate::TooFew | Gate::Closed => read_fully(text, hint, checks, decide),
+    }
+}
+
+/// Reads digits that the plan alone does not decide on.
+#[inline(never)]
+fn read_ruled(scanned: &Scanned, text: &[u8], hint: Hint, checks: Checks) -> Outcome {
+    if checks == Checks::Library || !looks_damaged(scanned) {
+        match (decide_scanned(scanned, hint), checks) {
+            (Some(Ok(reading)), Checks::Damage) if ends_in_one_digit(reading.number) => {}
+            (Some(result), _) => return Outcome::fast(result),
+            (None, _) => {}
         }
-        Gate::Open(_) | Gate::TooFew | Gate::Closed => {}
     }
     read_fully(text, hint, checks, decide)
 }
@@ -248,11 +274,16 @@ fn decide(text: &str, hint: Hint) -> Outcome {
 }
 
 fn decide_scanned(scanned: &Scanned, hint: Hint) -> rules::Decision {
-    let default_region = match hint {
+    rules::decide(scanned.digits, scanned.plus, home_of(hint))
+}
+
+/// The territory that national spellings are of.
+#[inline(always)]
+fn home_of(hint: Hint) -> Option<Territory> {
+    match hint {
         Hint::Region(region) => Territory::of(region),
         Hint::International | Hint::None => None,
-    };
-    rules::decide(scanned.digits, scanned.plus, default_region)
+    }
 }
 
 /// True where a check for damage might find something; the checks themselves then say what.
@@ -263,8 +294,9 @@ fn looks_damaged(scanned: &Scanned) -> bool {
     let significant = digits.without_first(digits.leading_zeros());
     !digits.are_few()
         || scanned.marks.foreign_digits
-        || (scanned.marks.slash && digits.len() >= 2 * damage::DIGITS_OF_A_NUMBER)
-        || (scanned.marks.point && digits.at(digits.len() - 1) == Some(0))
+        || (scanned.marks.point_or_slash
+            && (digits.len() >= 2 * damage::DIGITS_OF_A_NUMBER
+                || digits.at(digits.len() - 1) == Some(0)))
         || COUNTING.contains(&(significant.first_word() & 0xffff_ffff))
         || significant.are_one_digit()
 }

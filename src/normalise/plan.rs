@@ -5,6 +5,8 @@
 //! takes two loads. A leaf holds the answer and sixteen bits for the lengths 5 to 20, or the
 //! number of a row of answers by length. Past its end a number counts as going on with zeros.
 
+use std::hint::select_unpredictable;
+
 use super::digits::{POWERS, Pairs, eight};
 use super::tables::{ENTRIES, ROWS};
 
@@ -55,27 +57,38 @@ pub(super) struct Number {
 /// What the plan says of a number with its calling code.
 #[inline]
 pub(super) fn look_up(number: &Number) -> Answer {
-    look_up_after(Pairs::of(number.words[0]), number)
+    let [first, second, third] = number.words;
+    look_up_after(Pairs::of(first), number.len, || [second, third])
 }
 
-/// The same, where the first eight digits are already pairs.
+/// The same, where the first eight digits are already pairs; those behind are seldom asked for.
 #[inline(always)]
-pub(super) fn look_up_after(pairs: Pairs, number: &Number) -> Answer {
-    let mut entry = entry_at(pairs.first_four());
-    if entry & LEAF == 0 {
-        entry = step(entry, pairs.third());
-        if entry & LEAF == 0 {
-            entry = walk_on(entry, pairs.fourth(), number);
-        }
-    }
-    answer(entry, number.len)
+pub(super) fn look_up_after(pairs: Pairs, len: usize, behind: impl FnOnce() -> [u64; 2]) -> Answer {
+    // Whether four digits are enough cannot be guessed, so a second step is made in any case; a
+    // third one so would cost more than it saves.
+    let entry = step_on(entry_at(pairs.first_four()), pairs.third());
+    let leaf = if entry & LEAF == 0 { walk_on(entry, pairs.fourth(), behind) } else { entry };
+    answer(leaf, len)
+}
+
+/// One step, or none from a leaf.
+#[inline(always)]
+fn step_on(entry: u32, pair: u32) -> u32 {
+    let goes_on = entry & LEAF == 0;
+    let at = select_unpredictable(goes_on, next(entry, pair), 0);
+    select_unpredictable(goes_on, entry_at(at), entry)
 }
 
 /// One step by a pair of digits, or by its first digit alone.
 #[inline]
 fn step(entry: u32, pair: u32) -> u32 {
-    let by = if entry & PAIR != 0 { pair } else { tens(pair) };
-    entry_at((entry & BASE) + by)
+    entry_at(next(entry, pair))
+}
+
+/// Where that step's entry is.
+#[inline]
+fn next(entry: u32, pair: u32) -> u32 {
+    (entry & BASE) + if entry & PAIR != 0 { pair } else { tens(pair) }
 }
 
 /// The first of two digits.
@@ -86,19 +99,19 @@ const fn tens(pair: u32) -> u32 {
 
 /// From the seventh digit on; behind the eighth the steps are single digits.
 #[inline]
-fn walk_on(entry: u32, pair: u32, number: &Number) -> u32 {
-    let next = step(entry, pair);
-    if next & LEAF != 0 {
-        return next;
+fn walk_on(entry: u32, pair: u32, behind: impl FnOnce() -> [u64; 2]) -> u32 {
+    let fourth = step(entry, pair);
+    if fourth & LEAF != 0 {
+        return fourth;
     }
-    let next = if entry & PAIR != 0 { next } else { step(next | PAIR, pair - 10 * tens(pair)) };
-    deep(next, number)
+    let by_one = entry & PAIR == 0;
+    deep(if by_one { step(fourth | PAIR, pair - 10 * tens(pair)) } else { fourth }, behind())
 }
 
 /// From the ninth digit on.
 #[inline(never)]
-fn deep(mut entry: u32, number: &Number) -> u32 {
-    for word in [number.words[1], number.words[2]] {
+fn deep(mut entry: u32, behind: [u64; 2]) -> u32 {
+    for word in behind {
         for digit in word.to_le_bytes() {
             if entry & LEAF != 0 {
                 return entry;
@@ -134,21 +147,21 @@ impl Number {
     #[inline]
     pub(super) fn value(&self) -> u64 {
         match self.len {
-            len @ 8..=16 => self.value_of_two_words(eight(self.words[0]), len - 8),
+            len @ 8..=16 => value_of_two_words(eight(self.words[0]), self.words[1], len - 8),
             len @ 0..8 => eight(shifted(self.words[0], len)),
             len => {
                 let behind = (len - 16).min(8);
-                self.value_of_two_words(eight(self.words[0]), 8) * POWERS[behind]
+                value_of_two_words(eight(self.words[0]), self.words[1], 8) * POWERS[behind]
                     + eight(shifted(self.words[2], behind))
             }
         }
     }
+}
 
-    /// The first word's value, followed by `count` digits of the second word.
-    #[inline]
-    pub(super) fn value_of_two_words(&self, first: u64, count: usize) -> u64 {
-        first * POWERS[count.min(8)] + eight(shifted(self.words[1], count))
-    }
+/// The first word's value, followed by `count` digits of the second word.
+#[inline]
+pub(super) fn value_of_two_words(first: u64, second: u64, count: usize) -> u64 {
+    first * POWERS[count.min(8)] + eight(shifted(second, count))
 }
 
 /// The first `count` of eight digits, moved to the end behind zeros. In two halves, because a

@@ -60,9 +60,24 @@ pub(super) fn run(start: usize, digits: Digits) -> Outcome {
         return Outcome::NoMatch;
     }
     let program = &PROGRAMS[start..];
+    // Most prefixes are a literal or begin with one: up to the first alternative no state is kept.
+    let mut straight = 0;
+    while let Some(&word) = program.get(straight)
+        && word >> 12 == CLASS
+    {
+        let operand = word & 0xfff;
+        if !digits.at(straight).is_some_and(|digit| operand >> digit & 1 != 0) {
+            return Outcome::NoMatch;
+        }
+        straight += 1;
+    }
+    if program.get(straight).is_some_and(|&word| word >> 12 > END) {
+        return Outcome::Matched(Match { end: straight, slots: [UNSET; 4] });
+    }
     let mut open = [Choice { counter: 0, at: 0, slots: [UNSET; 4] }; OPEN];
     let mut choices = 0;
-    let mut now = Choice { counter: 0, at: 0, slots: [UNSET; 4] };
+    let Ok(at) = u8::try_from(straight) else { return Outcome::Undecided };
+    let mut now = Choice { counter: u16::from(at), at, slots: [UNSET; 4] };
     loop {
         let Some(&word) = program.get(usize::from(now.counter)) else { return Outcome::Undecided };
         let operand = word & 0xfff;

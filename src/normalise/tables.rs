@@ -5,6 +5,10 @@
 
 use super::{NumberType, Region};
 
+mod written;
+
+pub(super) use written::{Written, WrittenPrefix};
+
 /// The generated file.
 const FILE: &[u8] = include_bytes!("tables/phone.tables");
 
@@ -132,6 +136,12 @@ impl Territory {
 
     fn bits(self, field: usize) -> u32 {
         u32::from(self.word(field)) | u32::from(self.word(field + 1)) << 16
+    }
+
+    /// What its numbers are written with.
+    #[inline(always)]
+    pub(super) fn written(self) -> &'static Written {
+        written::of(self.0)
     }
 
     /// Its number in the tables, as the trie's answers hold it.
