@@ -66,7 +66,7 @@ pub(super) fn run(start: usize, digits: Digits) -> Outcome {
         && word >> 12 == CLASS
     {
         let operand = word & 0xfff;
-        if !digits.at(straight).is_some_and(|digit| operand >> digit & 1 != 0) {
+        if digits.at(straight).is_none_or(|digit| operand >> digit & 1 == 0) {
             return Outcome::NoMatch;
         }
         straight += 1;
