@@ -13,6 +13,7 @@ use phonematch::audit;
 use phonematch::consent::{
     AliasRules, BlankConsent, Consent, Permitted, Purpose, SuppressionReader, Suppressions, decide,
 };
+use phonematch::dates::Day;
 use phonematch::input::{self, Field, Limits, Location, Need, Role, Source, Want};
 use phonematch::job::Identifier;
 use phonematch::join::{Attributes, Hit, ListBuilder, ListIndex, ListName, Sought};
@@ -21,7 +22,7 @@ use phonematch::normalise::{self, Checks, Hint, Reading};
 use phonematch::output::{self, Match};
 use phonematch::pipeline::{self, Threads, Watch};
 use phonematch::policy::{NoiseRules, Policy};
-use phonematch::privacy::{self, BudgetLedger, FigureRules, Measured};
+use phonematch::privacy::{self, BudgetLedger, FigureRules, Gates, Measured};
 use phonematch::report::{self, Ledger, SEAL_PLACE};
 use phonematch::synth::{self, World};
 
@@ -285,7 +286,8 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
     let canaries = index.list_numbers().last().expect("two lists");
-    let counted = privacy::count(&index, canaries);
+    let gates = Gates { policy: &policy, today: Day::today() };
+    let counted = privacy::count(&index, canaries, &gates).lists;
     let exact = || counted.iter().map(|list| list.exact_figure(&policy.floors)).collect::<Vec<_>>();
     let release = privacy::release(&index, &policy, &counted, &exact());
     let people = release.people.len() as u64;
@@ -294,7 +296,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     group.throughput(Throughput::Elements(people));
     group.bench_function("release", |bencher| {
         bencher.iter(|| {
-            let counted = privacy::count(&index, canaries);
+            let counted = privacy::count(&index, canaries, &gates).lists;
             privacy::release(&index, &policy, &counted, &exact())
         });
     });

@@ -3,8 +3,8 @@
 //! It holds `job.toml`, `policy.toml`, the inputs and `expected.json`, whose keys are:
 //! `exit`, `stderr_contains` (fragments), `released` (list to the numbers whose tokens must come
 //! out, and no other), `statuses` (list to `released` or `withheld`), `cells` (list to attribute
-//! cell to people), `rejected` (role to reason to rows), `barred` (role to rows) and `barred_by`
-//! (role to reason to rows). A key that is not there is not looked at. Lists are written `recipient/list_id`, cells
+//! cell to people), `rejected` (role to reason to rows), `barred` (role to rows), and `barred_by`
+//! and `withheld_by` (role to reason to rows). A key that is not there is not looked at. Lists are written `recipient/list_id`, cells
 //! `region os os_version device` with `-` for what was not kept.
 //!
 //! `PHONEMATCH_BLESS=1 cargo test golden` rewrites `expected.json` from what happened; the diff
@@ -39,6 +39,8 @@ struct Expected {
     barred: Option<BTreeMap<String, u64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     barred_by: Option<BTreeMap<String, BTreeMap<String, u64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withheld_by: Option<BTreeMap<String, BTreeMap<String, u64>>>,
 }
 
 #[test]
@@ -103,6 +105,7 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
         rejected: None,
         barred: None,
         barred_by: None,
+        withheld_by: None,
     };
     let run = scene.at("run");
     if run.is_dir() {
@@ -117,7 +120,8 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
         );
         found.rejected = Some(rejected(&tables::rows(&run.join("rejects.parquet"))));
         found.barred = Some(barred(&scene.report("run")));
-        found.barred_by = Some(barred_by(&scene.report("run")));
+        found.barred_by = Some(by_reason(&scene.report("run"), "barred_by"));
+        found.withheld_by = Some(by_reason(&scene.report("run"), "withheld_by"));
     }
     (found, outcome.stderr)
 }
@@ -130,6 +134,7 @@ fn only_what_is_expected(found: Expected, expected: &Expected) -> Expected {
         rejected: found.rejected.filter(|_| expected.rejected.is_some()),
         barred: found.barred.filter(|_| expected.barred.is_some()),
         barred_by: found.barred_by.filter(|_| expected.barred_by.is_some()),
+        withheld_by: found.withheld_by.filter(|_| expected.withheld_by.is_some()),
         ..found
     }
 }
@@ -205,14 +210,15 @@ fn barred(report: &Value) -> BTreeMap<String, u64> {
     barred
 }
 
-fn barred_by(report: &Value) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut barred = BTreeMap::<_, BTreeMap<_, _>>::new();
+/// Role to reason to rows, of one of the report's columns.
+fn by_reason(report: &Value, column: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut rows_by = BTreeMap::<_, BTreeMap<_, _>>::new();
     for input in report["inputs"].as_array().unwrap() {
-        let role = barred.entry(input["role"].as_str().unwrap().to_owned()).or_default();
-        for (reason, rows) in input["barred_by"].as_object().unwrap() {
+        let role = rows_by.entry(input["role"].as_str().unwrap().to_owned()).or_default();
+        for (reason, rows) in input[column].as_object().unwrap() {
             *role.entry(reason.clone()).or_default() += rows.as_u64().unwrap();
         }
     }
-    barred.retain(|_, reasons| !reasons.is_empty());
-    barred
+    rows_by.retain(|_, reasons: &mut BTreeMap<_, _>| !reasons.is_empty());
+    rows_by
 }

@@ -22,6 +22,9 @@ use crate::support::{SECRET_HEX, Scene, tables};
 /// Worlds that the program is started on.
 const WORLDS: u64 = 64;
 
+/// Members that a list names, with its last contact.
+type Candidates = BTreeMap<String, Option<String>>;
+
 /// Recipient, list and token of everyone who comes out.
 pub type Released = BTreeSet<(String, String, String)>;
 
@@ -43,7 +46,7 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
             }
         }
     }
-    let mut members = BTreeSet::new();
+    let mut members = BTreeMap::new();
     for row in csv_rows(&folder.join("accounts.csv")) {
         let consents = match row["consent_ads"].as_str() {
             "granted" | "yes" | "true" | "1" | "opt_in" => true,
@@ -61,9 +64,13 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
             let digits = member.clone().unwrap_or_else(|| digits_in(&row["phone"]));
             barred.extend(closure(&digits));
         }
-        members.extend(member);
+        if let Some(member) = member {
+            let verified = row.get("verified_at").and_then(|cell| date(cell, "9999-12-31"));
+            let known: &mut Option<String> = members.entry(member).or_default();
+            *known = known.take().max(verified);
+        }
     }
-    for digits in &members {
+    for digits in members.keys() {
         // Whose digest it is shows only when somebody's number, in one of its forms, has it.
         let aliases = closure(digits);
         let has = |alias: &String| {
@@ -80,7 +87,16 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
             None => raw_candidates(folder, list, rules, &members),
             Some(form) => hashed_candidates(folder, list, form, &members),
         };
-        let out: Vec<_> = candidates.iter().filter(|digits| !barred.contains(*digits)).collect();
+        let is_kept_back = |digits: &String, contact: &Option<String>| {
+            let region = reading(&format!("+{digits}"), Hint::None).unwrap().region;
+            // A day stands for all of its seconds, so on the same one either may have been first.
+            let is_recycled = members[digits].is_some() && contact.is_some();
+            is_recycled && members[digits] >= *contact
+                || rules.excluded_region.is_some_and(|excluded| region.code() == excluded)
+        };
+        let may_leave = candidates.iter().filter(|(digits, _)| !barred.contains(*digits));
+        let out = may_leave.filter(|(digits, contact)| !is_kept_back(digits, contact));
+        let out: Vec<_> = out.map(|(digits, _)| digits).collect();
         if size >= rules.list_numbers && out.len() >= rules.matched_people {
             let form = list.hashed.unwrap_or(Form::E164);
             released.extend(out.iter().map(|digits| {
@@ -106,31 +122,54 @@ fn raw_candidates(
     folder: &Path,
     list: &List,
     rules: &Rules,
-    members: &BTreeSet<String>,
-) -> (usize, BTreeSet<String>) {
-    let mut numbers = BTreeSet::new();
+    members: &BTreeMap<String, Option<String>>,
+) -> (usize, Candidates) {
+    let mut numbers = Candidates::new();
     for row in csv_rows(&folder.join(&list.file)) {
         let hint = Region::from_code(row["country"].as_bytes()).map_or(Hint::None, Hint::Region);
         let cell = row["phone"].as_str();
         let parts = if list.separate { cell.split(';').collect() } else { vec![cell] };
         let readings = parts.iter().filter_map(|part| reading(part, hint));
         let personal = readings.filter(|reading| rules.types.contains(&reading.kind.name()));
-        numbers.extend(personal.map(|reading| digits_of(&reading)));
+        for reading in personal {
+            let known = numbers.entry(digits_of(&reading)).or_default();
+            *known = known.take().max(contact(&row));
+        }
     }
-    (numbers.len(), numbers.intersection(members).cloned().collect())
+    let size = numbers.len();
+    numbers.retain(|digits, _| members.contains_key(digits));
+    (size, numbers)
 }
 
 fn hashed_candidates(
     folder: &Path,
     list: &List,
     form: Form,
-    members: &BTreeSet<String>,
-) -> (usize, BTreeSet<String>) {
+    members: &BTreeMap<String, Option<String>>,
+) -> (usize, Candidates) {
     let rows = csv_rows(&folder.join(&list.file));
-    let digests: BTreeSet<_> =
-        rows.iter().filter_map(|row| digest_in(&row["phone_sha256"])).collect();
-    let listed = |digits: &&String| digests.contains(&digest(digits, form));
-    (digests.len(), members.iter().filter(listed).cloned().collect())
+    let mut digests = BTreeMap::<_, Option<String>>::new();
+    for row in &rows {
+        if let Some(digest) = digest_in(&row["phone_sha256"]) {
+            let known = digests.entry(digest).or_default();
+            *known = known.take().max(contact(row));
+        }
+    }
+    let listed = members
+        .keys()
+        .filter_map(|digits| Some((digits.clone(), digests.get(&digest(digits, form))?.clone())));
+    (digests.len(), listed.collect())
+}
+
+/// When the list's owner last dealt with the customer of a row.
+fn contact(row: &BTreeMap<String, String>) -> Option<String> {
+    row.get("last_contact_at").and_then(|cell| date(cell, "0000-01-01"))
+}
+
+/// A day of these worlds; what is none counts as `otherwise`.
+fn date(cell: &str, otherwise: &str) -> Option<String> {
+    let is_day = cell.len() == 10 && cell.starts_with("20");
+    (!cell.is_empty()).then(|| if is_day { cell } else { otherwise }.to_owned())
 }
 
 /// The digits that an opt-out cell means: as read, else as they stand there.
@@ -261,6 +300,7 @@ fn a_made_up_world_comes_out_as_the_naive_model_says() {
         matched_people: 100,
         attribute_cell: 50,
         noise: None,
+        excluded_region: None,
         opt_out_country: None,
         lists: vec![List {
             file: "list.csv".to_owned(),

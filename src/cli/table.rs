@@ -1,5 +1,6 @@
 //! The report as a table that a person can read.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use phonematch::report::{InputReport, Report, Stage};
@@ -38,15 +39,23 @@ fn inputs(text: &mut String, inputs: &[InputReport]) {
         }
         let _ = writeln!(text, "  {}", input.file);
     }
-    let mut reasons: Vec<_> = inputs
-        .iter()
-        .flat_map(|input| {
-            input.rejected_by.iter().map(|(reason, count)| (input.role.as_str(), reason, *count))
-        })
-        .collect();
+    reasons(text, "rejected", inputs, |input| &input.rejected_by);
+    reasons(text, "withheld", inputs, |input| &input.withheld_by);
+}
+
+fn reasons(
+    text: &mut String,
+    outcome: &str,
+    inputs: &[InputReport],
+    by: fn(&InputReport) -> &BTreeMap<String, u64>,
+) {
+    let reasons = inputs.iter().flat_map(|input| {
+        by(input).iter().map(|(reason, count)| (input.role.as_str(), reason, *count))
+    });
+    let mut reasons: Vec<_> = reasons.collect();
     reasons.sort_by_key(|&(role, reason, count)| (std::cmp::Reverse(count), role, reason));
     if !reasons.is_empty() {
-        let _ = writeln!(text, "\nrejected because");
+        let _ = writeln!(text, "\n{outcome} because");
     }
     for (role, reason, count) in reasons {
         let _ = writeln!(text, "{:>14}  {role}: {reason}", grouped(count));

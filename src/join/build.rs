@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
+use super::beside::{MemberDates, RowDates, Told};
 use super::screen::{KeptClue, Regions, Screen};
 use super::table::{Entry, Table};
 use super::{
@@ -27,6 +28,7 @@ pub struct ListBuilder {
     members: Vec<MemberRow>,
     /// Members by slot and list, where the slot has an earlier one of another list.
     further: Table,
+    dates: MemberDates,
 }
 
 /// What became of a list number on its way into the index.
@@ -151,6 +153,11 @@ impl ListBuilder {
         Added::Member(at)
     }
 
+    /// Notes the dates of a row of a member, its first row or a duplicate.
+    pub fn date(&mut self, member: u32, dates: RowDates) {
+        self.dates.add(member, dates);
+    }
+
     /// A member's list.
     #[must_use]
     pub fn member_list(&self, member: u32) -> ListNo {
@@ -179,6 +186,8 @@ impl ListBuilder {
             members: self.members,
             screen,
             twins: HashMap::new(),
+            dates: self.dates,
+            told: Told::default(),
         }
     }
 
@@ -191,6 +200,7 @@ impl ListBuilder {
             + self.members.capacity() * size_of::<MemberRow>()
             + self.table.bytes()
             + self.further.bytes()
+            + self.dates.bytes()
     }
 }
 

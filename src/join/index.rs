@@ -1,11 +1,13 @@
 //! The probe side: accounts looked up, and what that came to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::beside::{MemberDates, RowDates, Told};
 use super::screen::{Likely, Screen, Sought};
 use super::table::{Glance, Table};
 use super::{Attributes, InputNo, ListName, ListNo, Member, MemberRow, Origin, SlotNo, to_u32};
 use crate::consent::Permitted;
+use crate::dates::Moment;
 use crate::key::{Form, Keyer, MatchKey, Spelled};
 
 /// Every list number, and what accounts have told of it.
@@ -24,6 +26,10 @@ pub struct ListIndex {
     pub(super) screen: Screen,
     /// The slot of the same account's other form, where lists come in both.
     pub(super) twins: HashMap<SlotNo, SlotNo>,
+    /// By member.
+    pub(super) dates: MemberDates,
+    /// By slot.
+    pub(super) told: Told,
 }
 
 /// A permitted account row that is on a list.
@@ -32,13 +38,21 @@ pub struct Hit {
     /// The slot of the first form that was found, and of the other where both were.
     slots: [Option<SlotNo>; 2],
     attributes: Attributes,
+    verified: Option<Moment>,
 }
 
 impl Hit {
     /// The hit of an account whose number has these slots, in the order of their forms.
     #[must_use]
     pub const fn of(account: Permitted, slots: [Option<SlotNo>; 2], known: Attributes) -> Self {
-        Self { slots, attributes: known.in_region(account.reading().region) }
+        let attributes = known.in_region(account.reading().region);
+        Self { slots, attributes, verified: None }
+    }
+
+    /// The same, with the last second at which the messenger may have verified the number.
+    #[must_use]
+    pub const fn verified(self, verified: Option<Moment>) -> Self {
+        Self { verified, ..self }
     }
 }
 
@@ -168,6 +182,7 @@ impl ListIndex {
             let mut known = self.attributes(slot);
             known.merge(hit.attributes);
             self.attributes[slot.index()] = known.to_bits();
+            self.told.verify(slot, hit.verified);
         }
         recorded
     }
@@ -200,6 +215,24 @@ impl ListIndex {
         Member::of(self.members[at as usize], &self.origins)
     }
 
+    /// True when some list row tells when its owner last dealt with the customer.
+    #[must_use]
+    pub fn has_contacts(&self) -> bool {
+        !self.dates.contacts.is_empty()
+    }
+
+    /// The dates of a member's rows.
+    #[must_use]
+    pub fn dates(&self, member: u32) -> RowDates {
+        self.dates.of(member)
+    }
+
+    /// The last second at which an account of the number may have been verified.
+    #[must_use]
+    pub fn verified(&self, slot: SlotNo) -> Option<Moment> {
+        self.told.verified(slot)
+    }
+
     /// What a slot came to.
     #[must_use]
     pub fn fate(&self, slot: SlotNo) -> Fate {
@@ -217,15 +250,24 @@ impl ListIndex {
     }
 
     /// Members whose person the same list names a second time in the other form, as far as accounts
-    /// have told: the second of each two.
+    /// have told: the second of each two, by list and slot.
     #[must_use]
-    pub fn twins_in_one_list(&self) -> HashSet<(ListNo, SlotNo)> {
+    pub fn twins_in_one_list(&self) -> HashMap<(ListNo, SlotNo), u32> {
         if self.twins.is_empty() {
-            return HashSet::new();
+            return HashMap::new();
         }
-        let places: HashSet<_> = self.members().map(|member| (member.list, member.slot)).collect();
+        let numbered = (0..).zip(self.members());
+        let places: HashMap<_, _> =
+            numbered.map(|(at, member)| ((member.list, member.slot), at)).collect();
         let twin = |member: Member| Some((member.list, *self.twins.get(&member.slot)?));
-        self.members().filter_map(twin).filter(|twin| places.contains(twin)).collect()
+        let twins = self.members().filter_map(twin);
+        twins.filter_map(|twin| Some((twin, *places.get(&twin)?))).collect()
+    }
+
+    /// The slot of the same account's other form, where an account has told.
+    #[must_use]
+    pub fn twin(&self, slot: SlotNo) -> Option<SlotNo> {
+        self.twins.get(&slot).copied()
     }
 
     /// Every slot that is barred.
@@ -253,7 +295,7 @@ impl ListIndex {
         counted.map(|(slot, account)| CountedAccount {
             input: account & INPUT,
             slot,
-            twin: self.twins.get(&slot).copied(),
+            twin: self.twin(slot),
         })
     }
 
@@ -272,6 +314,7 @@ impl ListIndex {
             + self.members.capacity() * size_of::<MemberRow>()
             + self.table.bytes()
             + self.screen.bytes()
+            + self.dates.bytes()
     }
 }
 

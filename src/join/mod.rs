@@ -26,9 +26,11 @@
 //! | 2 | the filter, made when the table is complete |
 //!
 //! A number that is on several lists is one slot with several members. Whoever is on the same
-//! lists in both forms is remembered beside the slots, once an account has told.
+//! lists in both forms is remembered beside the slots, once an account has told. So are dates, where
+//! an input has such a column (`beside`): four bytes a list row and date, and four a matched slot.
 
 mod attributes;
+mod beside;
 mod build;
 mod index;
 mod screen;
@@ -37,6 +39,7 @@ mod table;
 use crate::job::Identifier;
 
 pub use attributes::{Attributes, Device, Os};
+pub use beside::RowDates;
 pub use build::{Added, ListBuilder};
 pub use index::{CountedAccount, Fate, Hit, ListIndex, Recorded};
 pub use screen::{Likely, Sought};

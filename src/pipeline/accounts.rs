@@ -11,12 +11,14 @@ use super::{Rejects, RunError, want};
 use crate::consent::{
     self, BarReason, BlankConsent, Consent, Permitted, Signal, SignalColumns, Suppressions,
 };
+use crate::dates::When;
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
 use crate::join::{Attributes, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought};
 use crate::key::{Keyer, MatchKey, Spelled};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
+use crate::policy::RecycledNumbers;
 use crate::report::{Counts, Ledger, Stage, Timings};
 
 /// What a run holds account rows against.
@@ -62,14 +64,19 @@ impl<'a, 'r> Probing<'a, 'r> {
     }
 }
 
-/// The columns that a run reads of the export.
-pub(super) fn source(job: &Job, location: &Location) -> Source {
+/// The columns that a run reads of the export. What an account's date would be held against stands
+/// in `index`.
+pub(super) fn source(job: &Job, location: &Location, index: &ListIndex) -> Source {
     let columns = &job.accounts.columns;
     let mut wants = vec![
         want(columns, Field::Phone, Need::Required),
         want(columns, Field::Os, Need::Optional),
         want(columns, Field::Device, Need::Optional),
     ];
+    let guards = job.policy.recycled_numbers == RecycledNumbers::Withhold;
+    if guards && (index.has_contacts() || columns.contains_key(&Field::VerifiedAt)) {
+        wants.push(want(columns, Field::VerifiedAt, Need::Optional));
+    }
     wants.retain(|want| job.policy.columns.allow(Role::Accounts, want.field));
     if job.policy.blank_consent != BlankConsent::NotAsked {
         let mut consent = want(columns, Field::Consent, Need::Required);
@@ -221,7 +228,8 @@ impl Columns {
             let row = self.rows[place as usize] as usize;
             let known =
                 Attributes::from_cells(batch.cell(Field::Os, row), batch.cell(Field::Device, row));
-            let hit = Hit::of(account, slots, known);
+            let verified = When::from_cell(batch.cell(Field::VerifiedAt, row)).latest();
+            let hit = Hit::of(account, slots, known).verified(verified);
             if against.suppressions.bar_by_digest(account.number(), against.keyer) {
                 done.barred.add(BarReason::OptedOut);
                 done.barred_hits.push(hit);

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::{Begun, PreviousRuns, RunError, Watch, waves};
+use crate::dates::Day;
 use crate::job::Job;
 use crate::join::{ListIndex, ListNo};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
 use crate::privacy::{
-    self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, LedgerError, LedgerHead,
-    Measured,
+    self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, Gates, KeptBack, LedgerError,
+    LedgerHead, Measured, Tally,
 };
 
 /// How long a run waits for others that charge to the same ledger: from deciding to publishing.
@@ -24,6 +25,8 @@ pub(super) struct Decided {
     pub(super) counted: Vec<Counted>,
     /// In the same order.
     pub(super) figures: Vec<Figure>,
+    /// Whoever does not count as a person.
+    pub(super) kept_back: KeptBack,
     pub(super) ledger: Option<BudgetLedger>,
 }
 
@@ -76,10 +79,11 @@ pub(super) fn decide(
     watch: &Watch,
 ) -> Result<Decided, RunError> {
     let (job, floors) = (begun.job, &begun.job.policy.floors);
-    let counted = privacy::count(index, canaries);
+    let gates = Gates { policy: &job.policy, today: day(begun) };
+    let Tally { lists: counted, kept_back } = privacy::count(index, canaries, &gates);
     let Some((noise, budget)) = rules(job) else {
         let figures = counted.iter().map(|counted| counted.exact_figure(floors)).collect();
-        return Ok(Decided { counted, figures, ledger: None });
+        return Ok(Decided { counted, figures, kept_back, ledger: None });
     };
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
     let measured = waves::map(&counted, |counted| {
@@ -104,13 +108,18 @@ pub(super) fn decide(
             period_days: budget.period_days,
         })?;
     }
-    Ok(Decided { counted, figures, ledger: Some(ledger) })
+    Ok(Decided { counted, figures, kept_back, ledger: Some(ledger) })
 }
 
 /// The day on which the run began, in UTC.
 fn today(begun: &Begun<'_>) -> Date {
     let started: Result<jiff::Timestamp, _> = begun.started_at.parse();
     started.unwrap_or_else(|_| jiff::Timestamp::now()).to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// The same, to count days by.
+pub(super) fn day(begun: &Begun<'_>) -> Day {
+    Day::from_text(&today(begun).to_string()).unwrap_or_else(Day::today)
 }
 
 fn open(job: &Job, watch: &Watch) -> Result<BudgetLedger, RunError> {

@@ -9,7 +9,7 @@ use super::lists::Lists;
 use super::{Begun, PreviousRuns, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
 use crate::consent::{BarReason, Purpose};
-use crate::join::{Fate, ListIndex, ListName, ListNo, SlotNo};
+use crate::join::{Fate, ListIndex, ListName, ListNo};
 use crate::key::RecipientKey;
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
@@ -18,7 +18,7 @@ use crate::output::{
     SUMMARY,
 };
 use crate::policy::NoiseRules;
-use crate::privacy::{self, BudgetLedger, Release};
+use crate::privacy::{self, BudgetLedger, Release, WithholdReason};
 use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, Stage, Timings};
 
 /// Everything that was read, joined.
@@ -211,41 +211,46 @@ fn removed(
 /// first account row of each matched person.
 fn settle(joined: &mut Joined, release: &Release) {
     let index = &joined.index;
-    let mut is_released = vec![false; index.lists().len()];
+    let kept_back = &joined.decided.kept_back;
+    // The canaries' list, which is not judged, holds nobody who is matched and not barred.
+    let mut withheld = vec![Some(WithholdReason::ListTooSmall); index.lists().len()];
     for audience in &release.audiences {
-        is_released[audience.list.index()] = audience.withheld.is_none();
+        withheld[audience.list.index()] = audience.withheld;
     }
-    let mut leaves = vec![false; index.slots_len()];
-    let outcome = |slot: SlotNo, list: ListNo| match index.fate(slot) {
-        Fate::Unmatched => RowOutcome::Unmatched,
-        Fate::Barred => RowOutcome::Barred,
-        Fate::Matched if is_released[list.index()] => RowOutcome::Released,
-        Fate::Matched => RowOutcome::Withheld,
+    let outcome = |at: u32| {
+        let member = index.member(at);
+        let reason = || kept_back.reason(at).or(withheld[member.list.index()]);
+        match index.fate(member.slot) {
+            Fate::Unmatched => RowOutcome::Unmatched,
+            Fate::Barred => RowOutcome::Barred,
+            Fate::Matched => reason().map_or(RowOutcome::Released, RowOutcome::Withheld),
+        }
     };
-    for member in index.members() {
-        let outcome = outcome(member.slot, member.list);
-        leaves[member.slot.index()] |= outcome == RowOutcome::Released;
+    // A person on several lists is counted by the best of them.
+    let mut best = vec![RowOutcome::Unmatched; index.slots_len()];
+    for (at, member) in (0..).zip(index.members()) {
+        let outcome = outcome(at);
+        let best = &mut best[member.slot.index()];
+        *best = (*best).max(outcome);
         if let Some(input) = member.counted_in() {
             outcome.count(&mut joined.lists.inputs[input as usize].ledger);
         }
     }
     for group in &joined.lists.groups {
-        let members = group.members.iter().map(|&at| index.member(at));
-        let best = members.map(|member| outcome(member.slot, member.list)).max();
+        let best = group.members.iter().map(|&at| outcome(at)).max();
         let outcome = best.unwrap_or(RowOutcome::Unmatched);
         outcome.count(&mut joined.lists.inputs[group.input as usize].ledger);
     }
     for account in index.counted_accounts() {
         let slots = [Some(account.slot), account.twin];
-        let mut slots = slots.into_iter().flatten();
+        let slots = slots.into_iter().flatten();
         let ledger = &mut joined.accounts[account.input as usize].ledger;
         if slots.clone().any(|slot| index.fate(slot) == Fate::Barred) {
             ledger.bar(BarReason::Elsewhere);
-        } else if slots.any(|slot| leaves[slot.index()]) {
-            ledger.released += 1;
-        } else {
-            ledger.withheld += 1;
+            continue;
         }
+        let best = slots.map(|slot| best[slot.index()]).max();
+        best.unwrap_or(RowOutcome::Unmatched).count(ledger);
     }
 }
 
@@ -254,19 +259,18 @@ fn settle(joined: &mut Joined, release: &Release) {
 enum RowOutcome {
     Unmatched,
     Barred,
-    Withheld,
+    Withheld(WithholdReason),
     Released,
 }
 
 impl RowOutcome {
     fn count(self, ledger: &mut Ledger) {
-        let field = match self {
-            Self::Unmatched => &mut ledger.unmatched,
-            Self::Barred => &mut ledger.barred,
-            Self::Withheld => &mut ledger.withheld,
-            Self::Released => &mut ledger.released,
-        };
-        *field += 1;
+        match self {
+            Self::Unmatched => ledger.unmatched += 1,
+            Self::Barred => ledger.barred += 1,
+            Self::Withheld(reason) => ledger.withhold(reason),
+            Self::Released => ledger.released += 1,
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, hint_of, want};
+use crate::dates::When;
 use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
-use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo};
+use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo, RowDates};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
 use crate::normalise::{self, Checks, Hint, Path, RejectReason};
 use crate::output::Rejected;
-use crate::policy::Policy;
+use crate::policy::{Policy, RecycledNumbers};
 use crate::report::{Ledger, Stage, Timings};
 
 /// What was read to index every list.
@@ -132,6 +133,9 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
         want(columns, Field::ListId, Need::Optional),
         want(columns, Field::AdvertiserId, Need::Optional),
     ];
+    if policy.recycled_numbers == RecycledNumbers::Withhold {
+        wants.push(want(columns, Field::LastContactAt, Need::Optional));
+    }
     wants.retain(|want| policy.columns.allow(Role::List, want.field));
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
 }
@@ -190,11 +194,23 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Listed>> {
     rows.into_iter().filter_map(row).collect()
 }
 
+/// The dates of a batch's rows; nothing where it has no such column.
+fn dates(batch: &Batch) -> Vec<RowDates> {
+    if !batch.has(Field::LastContactAt) {
+        return Vec::new();
+    }
+    let earliest = |field, row| When::from_cell(batch.cell(field, row)).earliest();
+    let dates = |row| RowDates { contact: earliest(Field::LastContactAt, row), opt_in: None };
+    (0..batch.len()).map(dates).collect()
+}
+
 /// What a batch came to.
 struct ReadRows {
     rows: Vec<ListRow<Listed>>,
     /// The batch itself, where its rows say which list they belong to.
     names: Option<Batch>,
+    /// Of each row, where there is such a column.
+    dates: Vec<RowDates>,
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
@@ -322,11 +338,19 @@ impl Indexing<'_, '_> {
         Identifier::from_text(stem).ok_or_else(none)
     }
 
-    fn add(&mut self, list: ListNo, listed: Listed, input: Option<InputNo>) -> Added {
+    fn add(
+        &mut self,
+        list: ListNo,
+        listed: Listed,
+        dates: RowDates,
+        input: Option<InputNo>,
+    ) -> Added {
         let added = self.index.add(list, listed, input);
         if let Added::Duplicate(member) = added {
             *self.repeats.entry(member).or_default() += 1;
         }
+        let (Added::Member(member) | Added::Duplicate(member)) = added;
+        self.index.date(member, dates);
         added
     }
 
@@ -364,7 +388,9 @@ impl Work for Indexing<'_, '_> {
         });
         let rows = timings.time(Stage::Key, || list(self.keyer, rows));
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
-        ReadRows { rows, names: has_names.then(|| batch.clone()), looks_wrong, slow_path, timings }
+        let names = has_names.then(|| batch.clone());
+        let dates = timings.time(Stage::Normalise, || dates(batch));
+        ReadRows { rows, names, dates, looks_wrong, slow_path, timings }
     }
 
     fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
@@ -385,7 +411,8 @@ impl Work for Indexing<'_, '_> {
                     let cell = |field| names.cell(field, at).trim_ascii().to_vec();
                     [cell(Field::AdvertiserId), cell(Field::ListId)]
                 });
-                self.apply_row(first_row + at as u64, cells, row)?;
+                let dates = done.dates.get(at).copied().unwrap_or_default();
+                self.apply_row(first_row + at as u64, cells, row, dates)?;
             }
             Ok::<_, RunError>(())
         })?;
@@ -400,6 +427,7 @@ impl Indexing<'_, '_> {
         number: u64,
         cells: NameCells,
         row: ListRow<Listed>,
+        dates: RowDates,
     ) -> Result<(), RunError> {
         self.ledger.rows_read += 1;
         if let ListRow::Rejected(reason) = row {
@@ -413,12 +441,12 @@ impl Indexing<'_, '_> {
         match row {
             ListRow::Rejected(_) => {}
             ListRow::One(key) => {
-                if let Added::Duplicate(_) = self.add(list, key, Some(self.input)) {
+                if let Added::Duplicate(_) = self.add(list, key, dates, Some(self.input)) {
                     self.ledger.duplicates += 1;
                 }
             }
             ListRow::Several(keys) => {
-                let added = keys.into_iter().map(|key| self.add(list, key, None));
+                let added = keys.into_iter().map(|key| self.add(list, key, dates, None));
                 let members: Vec<_> = added
                     .filter_map(|added| match added {
                         Added::Member(member) => Some(member),

@@ -214,7 +214,8 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     canaries::probe(&mut index, against, watch)?;
     let mut accounts = Vec::new();
     for location in &job.accounts.locations {
-        let mut reader = input::open(&accounts::source(job, location), Arc::clone(&watch.meter))?;
+        let source = accounts::source(job, location, &index);
+        let mut reader = input::open(&source, Arc::clone(&watch.meter))?;
         let input = InputNo::try_from(accounts.len()).unwrap_or(InputNo::MAX);
         let ledger = Ledger::new(Role::Accounts, location.to_string());
         let mut probing =

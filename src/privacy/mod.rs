@@ -17,6 +17,7 @@ mod cells;
 mod figures;
 mod ledger;
 pub mod noise;
+mod personal;
 mod sketch;
 
 use std::collections::BTreeMap;
@@ -30,8 +31,9 @@ pub use bands::Band;
 pub use cells::Shown;
 pub use figures::{Basis, Exhausted, Figure, FigureRules, Measured};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
+pub use personal::{Gates, KeptBack};
 
-/// Why a matched person does not leave.
+/// Why a matched person does not leave: the list, or the person alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum WithholdReason {
     /// The list holds fewer distinct numbers than the policy asks.
@@ -42,6 +44,10 @@ pub enum WithholdReason {
     TooCloseToFloor,
     /// An earlier list, nearly the same, was withheld.
     WithheldBefore,
+    /// The policy excludes the number's region.
+    ExcludedRegion,
+    /// The account was verified after the list's last contact: the number may be another person's.
+    RecycledNumber,
 }
 
 impl WithholdReason {
@@ -53,6 +59,8 @@ impl WithholdReason {
             Self::TooFewMatched => "too_few_matched",
             Self::TooCloseToFloor => "too_close_to_floor",
             Self::WithheldBefore => "withheld_before",
+            Self::ExcludedRegion => "excluded_region",
+            Self::RecycledNumber => "recycled_number",
         }
     }
 }
@@ -64,7 +72,7 @@ pub struct Audience {
     pub list: ListNo,
     /// Its distinct numbers, barred ones among them.
     pub numbers: u64,
-    /// Its distinct matched people who are not barred.
+    /// Its distinct matched people who are neither barred nor kept back as persons.
     pub matched: u64,
     /// Why its people are withheld, if they are.
     pub withheld: Option<WithholdReason>,
@@ -111,7 +119,7 @@ pub struct Release {
     pub people: Vec<Released>,
 }
 
-/// A list and those of its people who may be counted: matched, and barred by nobody.
+/// A list and those of its people who may be counted: matched, barred by nobody, and not kept back.
 #[derive(Debug)]
 pub struct Counted {
     list: ListNo,
@@ -119,23 +127,35 @@ pub struct Counted {
     people: Vec<SlotNo>,
 }
 
+/// Every list, counted.
+#[derive(Debug)]
+pub struct Tally {
+    /// By list number.
+    pub lists: Vec<Counted>,
+    /// Whoever is matched and not counted.
+    pub kept_back: KeptBack,
+}
+
 /// Counts every list, by list number. `canaries` is the list that never leaves.
 #[must_use]
-pub fn count(index: &ListIndex, canaries: ListNo) -> Vec<Counted> {
+pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
     let empty = |list| Counted { list, slots: Vec::new(), people: Vec::new() };
     let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
-    let twins = index.twins_in_one_list();
-    for member in index.members() {
+    let mut kept_back = KeptBack::nobody(index);
+    for (at, member) in (0..).zip(index.members()) {
         let list = &mut counted[member.list.index()];
         list.slots.push(member.slot);
         // The same person in the list's other form: two numbers, one person, one row.
-        let is_twin = twins.contains(&(member.list, member.slot));
-        if !is_twin && index.fate(member.slot) == Fate::Matched {
-            list.people.push(member.slot);
+        if kept_back.is_twin(&member) || index.fate(member.slot) != Fate::Matched {
+            continue;
+        }
+        match gates.reason(index, member.slot, kept_back.dates(index, at)) {
+            Some(reason) => kept_back.add(index, at, reason),
+            None => list.people.push(member.slot),
         }
     }
     counted.retain(|counted| counted.list != canaries);
-    counted
+    Tally { lists: counted, kept_back }
 }
 
 impl Counted {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::consent::BarReason;
 use crate::input::Role;
 use crate::normalise::RejectReason;
+use crate::privacy::WithholdReason;
 
 pub use seal::{SEAL_PLACE, is_sealed, seal, sealed};
 
@@ -122,8 +123,10 @@ pub struct Ledger {
     pub duplicates: u64,
     /// Rows that nobody on the other side has; an opt-out for another purpose.
     pub unmatched: u64,
-    /// Matched rows that a floor keeps back.
+    /// Matched rows that are kept back.
     pub withheld: u64,
+    /// The same by reason.
+    pub withheld_by: Counts<WithholdReason>,
     /// Rows whose person is in the output.
     pub released: u64,
     /// Rows that the exact slow path decided.
@@ -178,6 +181,7 @@ impl Ledger {
             duplicates: 0,
             unmatched: 0,
             withheld: 0,
+            withheld_by: Counts::default(),
             released: 0,
             slow_path: 0,
         }
@@ -187,6 +191,12 @@ impl Ledger {
     pub fn bar(&mut self, reason: BarReason) {
         self.barred += 1;
         self.barred_by.add(reason);
+    }
+
+    /// Counts a matched row that does not leave.
+    pub fn withhold(&mut self, reason: WithholdReason) {
+        self.withheld += 1;
+        self.withheld_by.add(reason);
     }
 
     /// Counts a batch's rows that may not be used.
@@ -260,7 +270,7 @@ pub struct InputReport {
     pub duplicates: u64,
     /// Rows that nobody on the other side has.
     pub unmatched: u64,
-    /// Matched rows that a floor keeps back.
+    /// Matched rows that are kept back.
     pub withheld: u64,
     /// Rows whose person is in the output.
     pub released: u64,
@@ -268,6 +278,9 @@ pub struct InputReport {
     pub rejected_by: BTreeMap<String, u64>,
     /// `barred` by reason, for accounts.
     pub barred_by: BTreeMap<String, u64>,
+    /// `withheld` by reason.
+    #[serde(default)]
+    pub withheld_by: BTreeMap<String, u64>,
     /// Rows that the exact slow path decided.
     pub slow_path: u64,
 }
@@ -286,6 +299,7 @@ impl From<&Ledger> for InputReport {
             released: ledger.released,
             rejected_by: ledger.rejected.named(RejectReason::name),
             barred_by: ledger.barred_by.named(BarReason::name),
+            withheld_by: ledger.withheld_by.named(WithholdReason::name),
             slow_path: ledger.slow_path,
         }
     }

@@ -33,6 +33,8 @@ pub struct Rules {
     pub attribute_cell: usize,
     /// What `[noise]` of the policy says besides the spread of one person; `None`: no noise.
     pub noise: Option<Noise>,
+    /// Two letters.
+    pub excluded_region: Option<&'static str>,
     pub opt_out_country: Option<&'static str>,
     pub lists: Vec<List>,
     pub opt_out_files: Vec<String>,
@@ -96,6 +98,7 @@ pub struct Account {
     pub device: &'static str,
     pub gpc: &'static str,
     pub us_privacy: &'static str,
+    pub verified_at: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +144,7 @@ impl World {
             matched_people: 1 + random.below(3),
             attribute_cell: 1 + random.below(4),
             noise: None,
+            excluded_region: random.one_in(6).then(|| random.pick(&["US", "MX", "IT"])),
             opt_out_country: Some("US"),
             lists,
             opt_out_files: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
@@ -163,16 +167,20 @@ impl World {
     /// Writes the inputs.
     pub fn write(&self, folder: &Path) {
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
-        let mut text = "account_id,phone,consent_ads,os,device,gpc,us_privacy\n".to_owned();
+        let mut text =
+            "account_id,phone,consent_ads,os,device,gpc,us_privacy,verified_at\n".to_owned();
         for it in &self.accounts {
-            let Account { id, consent, os, device, gpc, us_privacy, .. } = it;
+            let Account { id, consent, os, device, gpc, us_privacy, verified_at, .. } = it;
             let cell = csv_cell(&it.cell);
-            text += &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy}\n");
+            text +=
+                &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy},{verified_at}\n");
         }
         write("accounts.csv", text);
         for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
-            let header =
-                if list.hashed.is_some() { "phone_sha256,note\n" } else { "phone,country\n" };
+            let header = match list.hashed {
+                Some(_) => "phone_sha256,note,last_contact_at\n",
+                None => "phone,country,last_contact_at\n",
+            };
             write(&list.file, header.to_owned() + &rows.concat());
         }
         let mut text = "phone,purpose,opted_out_at\n".to_owned();
@@ -267,16 +275,24 @@ impl World {
         assert!(POLICY.contains(none));
         let all = format!("{ALL_TYPES:?}");
         assert!(POLICY.contains(&all));
+        assert!(POLICY.contains("excluded_regions = []"));
+        let excluded = rules.excluded_region.as_slice();
+        let excluded = format!("excluded_regions = {excluded:?}");
         let blank = if rules.blank_is_allowed { "allowed" } else { "barred" };
         POLICY
             .replace(none, noise.as_deref().unwrap_or(none))
             .replace(&all, &format!("{:?}", rules.types))
             .replace("blank_consent = \"allowed\"", &format!("blank_consent = \"{blank}\""))
+            .replace("excluded_regions = []", &excluded)
             .replace("list_numbers = 1", &format!("list_numbers = {}", rules.list_numbers))
             .replace("matched_people = 1", &format!("matched_people = {}", rules.matched_people))
             .replace("attribute_cell = 1", &format!("attribute_cell = {}", rules.attribute_cell))
     }
 }
+
+/// When an account was verified, or a customer dealt with: mostly nobody knows.
+const DATES: [&str; 9] =
+    ["", "", "", "", "2016-08-25", "2016-08-25", "2014-02-19", "2017-09-05", "09/05/2017"];
 
 /// How many of a world's people object: where most do, nobody is left to be released.
 #[derive(Clone, Copy)]
@@ -310,6 +326,7 @@ fn account(id: usize, people: &[Person], mood: Mood, random: &mut Random) -> Acc
             3 => random.pick(&["1YYN", "1Y"]),
             _ => random.pick(&["", "", "1---", "1YNN"]),
         },
+        verified_at: random.pick(&DATES),
     }
 }
 
@@ -331,8 +348,15 @@ fn list(at: usize, random: &mut Random) -> List {
 
 fn list_row(list: &List, person: &Person, random: &mut Random) -> String {
     match list.hashed {
-        None => format!("{},{}\n", csv_cell(&list_cell(person, random)), person.country),
-        Some(form) => format!("{},\n", hashed_cell(&person.digits, form, random)),
+        None => format!(
+            "{},{},{}\n",
+            csv_cell(&list_cell(person, random)),
+            person.country,
+            random.pick(&DATES)
+        ),
+        Some(form) => {
+            format!("{},,{}\n", hashed_cell(&person.digits, form, random), random.pick(&DATES))
+        }
     }
 }
 

@@ -1,0 +1,138 @@
+//! Who is kept back as a person, whatever becomes of the list?
+//!
+//! People with numbers of a region that the policy excludes, and numbers that may have changed
+//! hands: the messenger verified an account of the number after the list's owner last dealt with
+//! its customer, so whoever has the account is likely somebody else. Whoever is kept back counts in
+//! no floor, no figure and no attribute cell, as if nobody had the number.
+//!
+//! Dates are held to the end that keeps back: an account counts as verified at the last second that
+//! its cell may mean, a contact as the first. What cannot be read may be just now, and long ago; so
+//! may a contact that lies ahead. Only where one of the two is blank is nothing known, and nobody
+//! kept back.
+
+use std::collections::HashMap;
+
+use super::WithholdReason;
+use crate::dates::{Day, Moment};
+use crate::join::{ListIndex, ListNo, Member, RowDates, SlotNo};
+use crate::policy::{Policy, RecycledNumbers};
+
+/// What a policy and a day ask of every matched person.
+#[derive(Clone, Copy, Debug)]
+pub struct Gates<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The run's day, UTC.
+    pub today: Day,
+}
+
+impl Gates<'_> {
+    pub(super) fn reason(
+        &self,
+        index: &ListIndex,
+        slot: SlotNo,
+        dates: RowDates,
+    ) -> Option<WithholdReason> {
+        let region = index.attributes(slot).region();
+        let guards = self.policy.recycled_numbers == RecycledNumbers::Withhold;
+        if region.is_some_and(|region| self.policy.excludes(region)) {
+            Some(WithholdReason::ExcludedRegion)
+        } else if guards && is_recycled(index.verified(slot), dates.contact, self.today) {
+            Some(WithholdReason::RecycledNumber)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether a number may have changed hands since its list's owner dealt with the customer.
+fn is_recycled(verified: Option<Moment>, contact: Option<Moment>, today: Day) -> bool {
+    verified.zip(contact).is_some_and(|(verified, contact)| {
+        // It is tomorrow somewhere.
+        let lies_ahead = contact.day() > today.plus(1);
+        verified > if lies_ahead { Moment::FIRST } else { contact }
+    })
+}
+
+/// List members whose person is kept back, each with the reason.
+#[derive(Debug, Default)]
+pub struct KeptBack {
+    /// By member, as far as there is one.
+    reasons: Vec<Option<WithholdReason>>,
+    /// Members whose list names the same person in another form before: they share a fate.
+    twins: HashMap<(ListNo, SlotNo), u32>,
+}
+
+impl KeptBack {
+    pub(super) fn nobody(index: &ListIndex) -> Self {
+        Self { reasons: Vec::new(), twins: index.twins_in_one_list() }
+    }
+
+    /// Whether another member of the list stands for the person.
+    pub(super) fn is_twin(&self, member: &Member) -> bool {
+        self.twins.contains_key(&(member.list, member.slot))
+    }
+
+    /// The same person in the same list's other form.
+    fn twin_of(&self, index: &ListIndex, list: ListNo, slot: SlotNo) -> Option<u32> {
+        self.twins.get(&(list, index.twin(slot)?)).copied()
+    }
+
+    /// The dates of every row of the list that names the person.
+    pub(super) fn dates(&self, index: &ListIndex, at: u32) -> RowDates {
+        let member = index.member(at);
+        let twin = self.twin_of(index, member.list, member.slot);
+        index.dates(at).merged(twin.map_or_else(RowDates::default, |at| index.dates(at)))
+    }
+
+    pub(super) fn add(&mut self, index: &ListIndex, at: u32, reason: WithholdReason) {
+        let member = index.member(at);
+        let twin = self.twin_of(index, member.list, member.slot);
+        for at in [Some(at), twin].into_iter().flatten() {
+            if self.reasons.len() <= at as usize {
+                self.reasons.resize(at as usize + 1, None);
+            }
+            self.reasons[at as usize] = Some(reason);
+        }
+    }
+
+    /// Why a member's person is kept back, if so.
+    #[must_use]
+    pub fn reason(&self, member: u32) -> Option<WithholdReason> {
+        self.reasons.get(member as usize).copied().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dates::When;
+
+    #[test]
+    fn the_end_of_a_date_that_keeps_back_counts() {
+        let today = Day::from_text("2026-11-22").unwrap();
+        let recycled = |verified: &str, contact: &str| {
+            let [verified, contact] = [verified, contact].map(|it| When::from_cell(it.as_bytes()));
+            is_recycled(verified.latest(), contact.earliest(), today)
+        };
+        for (verified, contact, expected) in [
+            ("2024-05-02", "2024-05-01", true),
+            ("2024-05-01", "2024-05-02", false),
+            // The same day: either may have been first.
+            ("2024-05-01", "2024-05-01", true),
+            ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00Z", false),
+            ("2024-05-01T10:00:01Z", "2024-05-01T10:00:00Z", true),
+            ("some day", "2026-11-21", true),
+            ("2020-01-01", "05/01/2024", true),
+            ("some day", "", false),
+            ("", "some day", false),
+            ("", "2024-05-01", false),
+            // A contact that lies ahead is none that anybody can vouch for.
+            ("2020-01-01", "2026-11-23", false),
+            ("2020-01-01", "2026-11-24", true),
+            ("2020-01-01", "2099-01-01", true),
+        ] {
+            assert_eq!(recycled(verified, contact), expected, "{verified} {contact}");
+        }
+    }
+}
