@@ -22,7 +22,7 @@ use phonematch::normalise::{self, Checks, Hint, Reading};
 use phonematch::output::{self, Match};
 use phonematch::pipeline::{self, Threads, Watch};
 use phonematch::policy::{NoiseRules, Policy};
-use phonematch::privacy::{self, BudgetLedger, FigureRules, Gates, Measured};
+use phonematch::privacy::{self, BudgetLedger, FigureRules, Gates, Measured, Sets, Sketched};
 use phonematch::report::{self, Ledger, SEAL_PLACE};
 use phonematch::synth::{self, World};
 
@@ -309,8 +309,14 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
         let name = list_name();
         bencher.iter(|| {
             let mut ledger = BudgetLedger::open(&path, &scene.secret).expect("a ledger");
-            let [keys, people] = counted[0].keys(&index);
-            let measured = Measured::of(&name, keys, people, (&rules, &scene.secret));
+            let [mut keys, mut people] = counted[0].keys(&index);
+            let points = rules.points(&scene.secret, name.recipient.as_str());
+            let map = |keys: &[&[_]], of: &dyn Fn(&&[_]) -> _| keys.iter().map(of).collect();
+            let sketched = Sketched::of(points, &keys, map);
+            keys.sort_unstable();
+            people.sort_unstable();
+            let sets = Sets { keys: &keys, people: &people };
+            let measured = Measured::of(&name, sets, sketched, &scene.secret);
             measured.decide(&rules, &scene.secret, &mut ledger).expect("a budget")
         });
     });

@@ -40,7 +40,13 @@ impl Numbers {
 
     #[inline]
     pub(super) fn contains(&self, digits: u64) -> bool {
-        self.filter.may_hold(self.seed.clue(digits)) && self.all.contains(&digits)
+        self.may_contain(digits) && self.all.contains(&digits)
+    }
+
+    /// False when the number is certainly not here.
+    #[inline]
+    pub(super) fn may_contain(&self, digits: u64) -> bool {
+        self.filter.may_hold(self.seed.clue(digits))
     }
 
     pub(super) fn len(&self) -> usize {

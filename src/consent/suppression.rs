@@ -147,6 +147,13 @@ impl Suppressions {
         self.numbers.contains(number.expose_digits())
     }
 
+    /// False when [`Suppressions::bar_number`] is certainly false; one load.
+    #[must_use]
+    #[inline]
+    pub fn may_bar(&self, number: E164) -> bool {
+        self.numbers.may_contain(number.expose_digits())
+    }
+
     /// True when any form of the number, or of an alias, is here as a digest.
     ///
     /// Two keyed hashes a member, so it is asked only for numbers that a list holds.

@@ -9,6 +9,7 @@ use super::{Attributes, InputNo, ListName, ListNo, Member, MemberRow, Origin, Sl
 use crate::consent::Permitted;
 use crate::dates::Moment;
 use crate::key::{Form, Keyer, MatchKey, Spelled};
+use crate::normalise::Reading;
 
 /// Every list number, and what accounts have told of it.
 pub struct ListIndex {
@@ -108,6 +109,13 @@ impl ListIndex {
     /// theirs. Nobody else needs a key.
     pub fn select(&self, sought: &[Sought], keyer: &Keyer, likely: &mut Vec<Likely>) {
         self.screen.select(sought, keyer, likely);
+    }
+
+    /// False when [`ListIndex::select`] certainly leaves the number out; one load, and no hash.
+    #[must_use]
+    #[inline]
+    pub fn may_hold(&self, reading: Reading, keyer: &Keyer) -> bool {
+        self.screen.may_hold(reading.number.expose_digits(), reading.region, keyer)
     }
 
     /// The slot of a key, when a list holds it.

@@ -95,6 +95,14 @@ impl Screen {
         }
     }
 
+    /// False when certainly no list has the number; always true where that takes a digest.
+    #[inline]
+    pub(super) fn may_hold(&self, digits: u64, region: Region, keyer: &Keyer) -> bool {
+        // Both are asked: a look into the filter costs less than a guess that was wrong.
+        !self.digests.is_empty()
+            || (self.regions.has(region) & self.numbers.may_hold(keyer.clue_of_digits(digits)))
+    }
+
     fn may_be_told(&self, sought: &Sought, keyer: &Keyer) -> bool {
         sought.region.is_none_or(|region| self.regions.has(region))
             && self.numbers.may_hold(keyer.clue_of_digits(sought.digits))

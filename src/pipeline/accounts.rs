@@ -93,7 +93,11 @@ pub(super) fn source(job: &Job, location: &Location, index: &ListIndex) -> Sourc
 struct Columns {
     /// Of every row: what it reads as.
     read: Vec<Result<Reading, RejectReason>>,
-    /// Of every row that may be looked up: its place in the batch, and the proof.
+    /// Of every row: false where neither a list nor the suppression list has its number.
+    known: Vec<bool>,
+    /// How many rows nobody bars and no list has.
+    strangers: u64,
+    /// Of every other row that may be looked up: its place in the batch, and the proof.
     rows: Vec<u32>,
     permitted: Vec<Permitted>,
     /// The numbers of people who say no in this batch.
@@ -146,15 +150,31 @@ impl Columns {
         slow_path
     }
 
+    /// Looks every number up in the filters, all at once: a look waits for memory and for nothing
+    /// else, so the processor waits for many.
+    fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
+        let Against { suppressions, keyer, .. } = *against;
+        self.known.clear();
+        self.known.extend(self.read.iter().map(|read| {
+            read.is_ok_and(|reading| {
+                suppressions.may_bar(reading.number) | index.may_hold(reading, keyer)
+            })
+        }));
+    }
+
     /// Sorts out who may be looked up, and notes who says no.
     fn decide(&mut self, batch: &Batch, against: &Against<'_>, done: &mut ProbedRows) {
         let signals = SignalColumns::of(batch);
         self.rows.clear();
         self.permitted.clear();
         self.said_no.clear();
-        for (row, reading) in (0..).zip(&self.read) {
+        self.strangers = 0;
+        for (row, (reading, &is_known)) in (0..).zip(self.read.iter().zip(&self.known)) {
             let consent = Consent::from_row(batch, &signals, row as usize);
             match *reading {
+                Ok(_) if !is_known && consent::objection(consent, against.blank).is_none() => {
+                    self.strangers += 1;
+                }
                 Ok(reading) => {
                     match consent::decide(reading, consent, against.blank, against.suppressions) {
                         Ok(permitted) => {
@@ -241,7 +261,7 @@ impl Columns {
                 done.hits.push(hit);
             }
         }
-        done.unmatched = (permitted - found) as u64;
+        done.unmatched = self.strangers + (permitted - found) as u64;
     }
 }
 
@@ -285,6 +305,7 @@ impl Work for Probing<'_, '_> {
         let mut done = ProbedRows { rows: batch.len() as u64, ..ProbedRows::default() };
         let mut timings = Timings::default();
         done.slow_path = timings.time(Stage::Normalise, || columns.read(batch));
+        timings.time(Stage::Join, || columns.glance(index, against));
         timings.time(Stage::Consent, || columns.decide(batch, against, &mut done));
         timings.time(Stage::Key, || columns.keys(index, against));
         timings.time(Stage::Join, || columns.probe(batch, index, against, &mut done));

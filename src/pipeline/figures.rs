@@ -12,7 +12,7 @@ use crate::join::{ListIndex, ListNo};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
 use crate::privacy::{
     self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, Gates, KeptBack, LedgerError,
-    LedgerHead, Measured, Tally,
+    LedgerHead, Measured, Sets, Sketched, Tally,
 };
 
 /// How long a run waits for others that charge to the same ledger: from deciding to publishing.
@@ -88,8 +88,13 @@ pub(super) fn decide(
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
     let measured = waves::map(&counted, |counted| {
         (!rules.is_short(counted.numbers())).then(|| {
-            let [keys, people] = counted.keys(index);
-            Measured::of(index.list_name(counted.list()), keys, people, (&rules, &job.secret))
+            let [mut keys, mut people] = counted.keys(index);
+            let name = index.list_name(counted.list());
+            let points = rules.points(&job.secret, name.recipient.as_str());
+            let sketched = Sketched::of(points, &keys, |stretches, of| waves::map(stretches, of));
+            waves::both(|| waves::sort(&mut keys), || waves::sort(&mut people));
+            let sets = Sets { keys: &keys, people: &people };
+            Measured::of(name, sets, sketched, &job.secret)
         })
     });
     let mut ledger = open(job, watch)?;

@@ -94,6 +94,12 @@ impl FigureRules<'_> {
         numbers < self.floors.list_numbers.max(self.floors.matched_people)
     }
 
+    /// Where lists of the recipient are sketched.
+    #[must_use]
+    pub fn points(&self, secret: &Secret, recipient: &str) -> Points {
+        Points::new(secret, recipient, self.noise.repeat_below)
+    }
+
     fn terms(&self) -> Terms {
         let (variance, scale) = match self.noise.distribution {
             Distribution::DiscreteGaussian { variance } => (Some(variance), None),
@@ -117,6 +123,38 @@ pub struct Exhausted {
     pub free_on: Option<Date>,
 }
 
+/// What a figure is made of, each ascending and without repeats.
+#[derive(Clone, Copy)]
+pub struct Sets<'a> {
+    /// The keys of the list's numbers.
+    pub keys: &'a [MatchKey],
+    /// The keys of the people who may be counted.
+    pub people: &'a [MatchKey],
+}
+
+/// A list's sketch, and where it was evaluated.
+pub struct Sketched {
+    points: Points,
+    sketch: Sketch,
+}
+
+impl Sketched {
+    /// Sketches a list of distinct keys, in any order. `map` sketches each stretch of them, on as
+    /// many threads as it likes.
+    #[must_use]
+    pub fn of(
+        points: Points,
+        keys: &[MatchKey],
+        map: impl FnOnce(&[&[MatchKey]], &(dyn Fn(&&[MatchKey]) -> Sketch + Sync)) -> Vec<Sketch>,
+    ) -> Self {
+        const STRETCH: usize = 16 * 1024;
+        let stretches: Vec<_> = keys.chunks(STRETCH).collect();
+        let sketches = map(&stretches, &|keys| Sketch::of(&points, keys));
+        let sketch = sketches.into_iter().fold(Sketch::of(&points, &[]), Sketch::joined);
+        Self { points, sketch }
+    }
+}
+
 /// A list as the ledger knows it.
 pub struct Measured<'a> {
     name: &'a ListName,
@@ -128,23 +166,18 @@ pub struct Measured<'a> {
 }
 
 impl<'a> Measured<'a> {
-    /// Digests a list: its distinct keys and those of the people who may be counted, in any order.
+    /// Digests a list and its people.
     #[must_use]
-    pub fn of(
-        name: &'a ListName,
-        keys: Vec<MatchKey>,
-        people: Vec<MatchKey>,
-        (rules, secret): (&FigureRules<'_>, &Secret),
-    ) -> Self {
+    pub fn of(name: &'a ListName, sets: Sets<'_>, sketched: Sketched, secret: &Secret) -> Self {
         let recipient = name.recipient.as_str();
-        let points = Points::new(secret, recipient, rules.noise.repeat_below);
+        let Sketched { points, sketch } = sketched;
         Self {
             name,
-            matched: people.len() as u64,
-            sketch: Sketch::of(&points, &keys),
-            list: set_digest(secret, recipient, b"list", keys),
-            people: set_digest(secret, recipient, b"people", people),
+            matched: sets.people.len() as u64,
+            list: set_digest(secret, recipient, b"list", sets.keys),
+            people: set_digest(secret, recipient, b"people", sets.people),
             points,
+            sketch,
         }
     }
 
@@ -229,10 +262,9 @@ impl Charge {
 }
 
 /// A digest of a set, under the recipient's key: the same for every order, and for nobody else.
-fn set_digest(secret: &Secret, recipient: &str, word: &[u8], mut keys: Vec<MatchKey>) -> String {
-    keys.sort_unstable();
+fn set_digest(secret: &Secret, recipient: &str, word: &[u8], keys: &[MatchKey]) -> String {
+    debug_assert!(keys.is_sorted());
     let bytes: Vec<u8> = keys.iter().flat_map(MatchKey::expose_bytes).copied().collect();
-    drop(keys);
     Stream::new(secret, recipient, &[word, &bytes]).digest()
 }
 

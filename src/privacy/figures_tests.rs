@@ -49,16 +49,19 @@ impl World {
     ) -> Result<Figure, Exhausted> {
         let keyer = Keyer::new(&self.secret);
         let keys = |numbers: std::ops::Range<u64>| {
-            numbers.map(|number| keyer.key_of_digits(number + 1000, Form::E164)).collect()
+            let keys = numbers.map(|number| keyer.key_of_digits(number + 1000, Form::E164));
+            let mut keys: Vec<_> = keys.collect();
+            keys.sort_unstable();
+            keys
         };
         let name = |text: &str| Identifier::from_text(text.as_bytes()).unwrap();
         let name = ListName { recipient: name(recipient), list_id: name(list_id) };
         let rules = self.rules(today);
-        Measured::of(&name, keys(list), keys(people), (&rules, &self.secret)).decide(
-            &rules,
-            &self.secret,
-            ledger,
-        )
+        let (keys, people) = (keys(list), keys(people));
+        let points = rules.points(&self.secret, recipient);
+        let sketched = Sketched::of(points, &keys, |keys, of| keys.iter().map(of).collect());
+        let sets = Sets { keys: &keys, people: &people };
+        Measured::of(&name, sets, sketched, &self.secret).decide(&rules, &self.secret, ledger)
     }
 }
 

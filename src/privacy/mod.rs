@@ -29,9 +29,10 @@ use crate::policy::{Floors, Policy};
 
 pub use bands::Band;
 pub use cells::Shown;
-pub use figures::{Basis, Exhausted, Figure, FigureRules, Measured};
+pub use figures::{Basis, Exhausted, Figure, FigureRules, Measured, Sets, Sketched};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
 pub use personal::{Gates, KeptBack};
+pub use sketch::{Points, Sketch};
 
 /// Why a matched person does not leave: the list, or the person alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

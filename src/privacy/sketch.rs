@@ -63,6 +63,16 @@ impl Sketch {
         Self { numbers: keys.len() as u64, values }
     }
 
+    /// The sketch of two lists together that have no key in common, at the same points.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
+        self.numbers += other.numbers;
+        for (value, other) in self.values.iter_mut().zip(other.values) {
+            *value = multiply(*value, other);
+        }
+        self
+    }
+
     /// How many numbers the list had.
     #[must_use]
     pub const fn numbers(&self) -> u64 {
@@ -260,6 +270,14 @@ mod tests {
         }
         let nothing = Sketch::from_hex(100, "").unwrap();
         assert!(!nothing.is_near(&stored, &few, limit(10)));
+    }
+
+    #[test]
+    fn stretches_of_a_list_join_to_its_sketch() {
+        let (points, keys) = (points(50), keys(0..1000));
+        let joined = keys.chunks(300).map(|keys| Sketch::of(&points, keys));
+        let joined = joined.fold(Sketch::of(&points, &[]), Sketch::joined);
+        assert_eq!(joined, Sketch::of(&points, &keys));
     }
 
     #[test]
