@@ -311,8 +311,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
             let mut ledger = BudgetLedger::open(&path, &scene.secret).expect("a ledger");
             let [mut keys, mut people] = counted[0].keys(&index);
             let points = rules.points(&scene.secret, name.recipient.as_str());
-            let map = |keys: &[&[_]], of: &dyn Fn(&&[_]) -> _| keys.iter().map(of).collect();
-            let sketched = Sketched::of(points, &keys, map);
+            let sketched = Sketched::of(points, &keys, |keys, of| keys.iter().map(of).collect());
             keys.sort_unstable();
             people.sort_unstable();
             let sets = Sets { keys: &keys, people: &people };
