@@ -125,10 +125,10 @@ fn a_run_folder_holds_these_files_and_no_others() {
     let names: Vec<_> = files_under(&scene.at("run"))
         .iter()
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != "report.html")
         .collect();
     let mut expected = FIXED_FILES.map(str::to_owned).to_vec();
-    expected.push("report.json".to_owned());
+    let more = ["report.json", "report.html", "summary-synth.html"];
+    expected.extend(more.map(str::to_owned));
     expected.sort();
     assert_eq!(names, expected);
 }
@@ -163,7 +163,8 @@ fn the_manifest_digests_every_other_file() {
         assert!(manifest[field].as_str().is_some_and(|text| !text.is_empty()), "{field}");
     }
     assert!(manifest["previous"].is_null());
-    for name in FIXED_FILES.iter().filter(|name| **name != "manifest.json") {
+    let files = FIXED_FILES.iter().filter(|name| **name != "manifest.json");
+    for name in files.copied().chain(["summary-synth.html"]) {
         let bytes = fs::read(scene.at("run").join(name)).unwrap();
         let entry = &manifest["files"][name];
         assert_eq!(entry["bytes"], bytes.len(), "{name}");

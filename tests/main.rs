@@ -12,6 +12,7 @@
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
 //! | `figures.rs` | nights | what advertisers are told of sizes: noise, ledger, budget, lists nearly the same |
 //! | `layout.rs` | Parquet | names, types, encodings, metadata, file modes |
+//! | `pages.rs` | black box | what people read in `report.html` and advertisers in their pages |
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
@@ -48,6 +49,7 @@ mod kills;
 mod layout;
 mod model;
 mod nights;
+mod pages;
 mod policies;
 mod privacy;
 mod properties;

@@ -35,7 +35,7 @@ use crate::model::{
 use crate::support::keys::{Form, token};
 use crate::support::random::Random;
 use crate::support::small_worlds::{Account, OptOut, Size, World, any_form, hashed_cell};
-use crate::support::{SECRET_HEX, tables};
+use crate::support::{SECRET_HEX, pages, tables};
 
 /// Worlds in `cargo test`.
 const WORLDS: u64 = 500;
@@ -139,8 +139,13 @@ impl Twins {
     }
 
     fn must_look_alike(&self, folder: &Path, runs: [&str; 2]) -> Result<(), String> {
-        for name in FOR_ADVERTISERS.into_iter().chain(["matches.parquet"]) {
-            let [left, never] = runs.map(|run| fs::read(folder.join(run).join(name)).unwrap());
+        let [left, never] = runs.map(|run| pages(&folder.join(run)));
+        if left != never {
+            return Err(format!("{} has other pages than {}", runs[0], runs[1]));
+        }
+        let fixed = FOR_ADVERTISERS.map(str::to_owned);
+        for name in fixed.into_iter().chain(left).chain(["matches.parquet".to_owned()]) {
+            let [left, never] = runs.map(|run| fs::read(folder.join(run).join(&name)).unwrap());
             if left != never {
                 return Err(format!("{name} of {} tells of a no by {}", runs[0], self.way));
             }

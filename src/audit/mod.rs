@@ -21,7 +21,8 @@ use std::path::Path;
 use crate::key::{MatchKey, Secret};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
-    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, REJECTS, REMOVED, REPORT, SUMMARY,
+    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, REJECTS, REMOVED, REPORT, REPORT_PAGE,
+    SUMMARY, SUMMARY_PAGE,
 };
 use crate::policy::Floors;
 use crate::report::{Report, is_sealed};
@@ -148,26 +149,21 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
     };
     let foreign_key =
         (manifest.key_id != secret.key_id()).then(|| "it was made with another secret".to_owned());
-    let changed: Vec<_> = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED]
-        .into_iter()
-        .filter(|name| {
-            let file = ManifestFile::of(&folder.join(name)).ok();
-            file.is_none() || file.as_ref() != manifest.files.get(*name)
-        })
-        .collect();
-    let changed = (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")));
-    let known =
-        |name: &str| manifest.files.contains_key(name) || name == MANIFEST || name == REPORT;
+    let report = fs::read_to_string(folder.join(REPORT)).ok();
+    let sealed = report.as_deref().is_some_and(|text| is_sealed(text, secret));
+    let report: Option<Report> = report.and_then(|text| serde_json::from_str(&text).ok());
+    let page = report.as_ref().and_then(|report| report.page.as_deref());
+    let known = |name: &str| {
+        let is_named = manifest.files.contains_key(name) || name == MANIFEST || name == REPORT;
+        is_named || (name == REPORT_PAGE && page.is_some())
+    };
     let strangers = fs::read_dir(folder).map_or(1, |entries| {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter(|name| !known(name)).count()
     });
     let strangers = (strangers > 0).then(|| format!("{strangers} files that no run wrote"));
-    let report = fs::read_to_string(folder.join(REPORT)).ok();
-    let sealed = report.as_deref().is_some_and(|text| is_sealed(text, secret));
     let manifest_text = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
     let manifest_sealed = is_sealed(&manifest_text, secret);
-    let report: Option<Report> = report.and_then(|text| serde_json::from_str(&text).ok());
     vec![
         Check::of("the manifest can be read", None),
         Check::of("the secret is the one that the run used", foreign_key),
@@ -175,12 +171,36 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
             "the manifest's seal holds",
             (!manifest_sealed).then(|| format!("{MANIFEST} is changed")),
         ),
-        Check::of("every file is as the manifest names it", changed),
+        Check::of("every file is as the manifest names it", changed(folder, &manifest)),
         Check::of("there is no other file", strangers),
         Check::of("the report's seal holds", (!sealed).then(|| format!("{REPORT} is changed"))),
+        Check::of("the report's page is the one that it names", foreign_page(folder, page)),
         Check::of("every row of every input is counted exactly once", unbalanced(report.as_ref())),
         Check::of("counts and metadata agree", disagreement(&manifest, report.as_ref())),
     ]
+}
+
+/// The files that are missing or not as the manifest names them. An advertiser's page is not named:
+/// its name may come from a cell.
+fn changed(folder: &Path, manifest: &Manifest) -> Option<String> {
+    let tables = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED];
+    let pages = manifest.files.keys().map(String::as_str);
+    let pages = pages.filter(|name| name.starts_with(SUMMARY_PAGE) && !name.contains('/'));
+    let changed = tables.into_iter().chain(pages).filter(|name| {
+        let file = ManifestFile::of(&folder.join(name)).ok();
+        file.is_none() || file.as_ref() != manifest.files.get(*name)
+    });
+    let said = |name| if tables.contains(&name) { name } else { "an advertiser's page" };
+    let changed: Vec<_> = changed.map(said).collect();
+    (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")))
+}
+
+/// The report's page, where it is not as the report names it. A run of an earlier version has none.
+fn foreign_page(folder: &Path, named: Option<&str>) -> Option<String> {
+    let named = named?;
+    let found = ManifestFile::of(&folder.join(REPORT_PAGE)).ok();
+    let is_it = found.is_some_and(|found| found.blake3 == named);
+    (!is_it).then(|| format!("{REPORT_PAGE} is missing or changed"))
 }
 
 fn unbalanced(report: Option<&Report>) -> Option<String> {

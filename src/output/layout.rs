@@ -8,6 +8,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::job::Identifier;
+
 /// Row-level tokens, for the messenger's own delivery side.
 pub const MATCHES: &str = "matches.parquet";
 /// A row a list, for the advertiser.
@@ -20,8 +22,19 @@ pub const REJECTS: &str = "rejects.parquet";
 pub const REMOVED: &str = "removed.parquet";
 /// What happened to every row, and how long it took.
 pub const REPORT: &str = "report.json";
+/// The same for people to read.
+pub const REPORT_PAGE: &str = "report.html";
 /// Digests of everything, written last.
 pub const MANIFEST: &str = "manifest.json";
+
+/// The page for one advertiser: what the summary says of its lists.
+#[must_use]
+pub fn summary_page(recipient: &Identifier) -> String {
+    format!("{SUMMARY_PAGE}{recipient}.html")
+}
+
+/// What the names of advertisers' pages begin with.
+pub const SUMMARY_PAGE: &str = "summary-";
 
 /// Rows in a row group: some megabytes a column.
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;

@@ -17,16 +17,19 @@ mod staging;
 mod tables;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub use layout::{AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, SUMMARY};
+pub use layout::{
+    AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE,
+    summary_page,
+};
 pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, PreviousDigest, digest};
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match, each_removed};
 pub use staging::{Published, Staging, make_durable};
 pub use tables::{
-    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, to_json,
-    write_json, write_text,
+    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, summary_pages,
+    to_json, write_json, write_text,
 };
 
 /// A file or folder of the run could not be written.
@@ -92,4 +95,15 @@ pub enum OutputError {
         /// What is wrong with it.
         why: &'static str,
     },
+}
+
+impl OutputError {
+    /// The same of the folder that holds the file, for a file whose name is not to be said.
+    #[must_use]
+    pub fn of_folder(self, folder: &Path) -> Self {
+        match self {
+            Self::Io { action, source, .. } => Self::Io { action, path: folder.to_owned(), source },
+            other => other,
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub struct PreviousRun {
     manifest: Manifest,
     digest: String,
     started_at: jiff::Timestamp,
+    report: Report,
 }
 
 /// Which runs can be the previous one of a job: the same job, purpose and secret.
@@ -69,14 +70,16 @@ impl PreviousRun {
         };
         sealed(MANIFEST).ok_or_else(|| fail("its manifest was changed"))?;
         let report = sealed(REPORT).ok_or_else(|| fail("its report is missing or was changed"))?;
-        let report: Option<Report> = serde_json::from_str(&report).ok();
-        let started_at = report.and_then(|report| report.started_at.parse().ok());
+        let report: Report =
+            serde_json::from_str(&report).map_err(|_| fail("its report cannot be read"))?;
+        let started_at = report.started_at.parse().ok();
         let digest = ManifestFile::of(&path).map_err(|_| fail("its manifest cannot be read"))?;
         Ok(Some(Self {
             folder: folder.to_owned(),
             manifest,
             digest: digest.blake3,
             started_at: started_at.ok_or_else(|| fail("its report tells no time"))?,
+            report,
         }))
     }
 
@@ -111,6 +114,12 @@ impl PreviousRun {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What it reported.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
     }
 
     /// The budget ledger as it was when the run was charged.

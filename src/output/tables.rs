@@ -19,6 +19,7 @@ use crate::join::ListName;
 use crate::key::{TOKEN_TEXT_LEN, Token};
 use crate::normalise::RejectReason;
 use crate::privacy::{Band, Released, Shown};
+use crate::report::page::{self, ToldList};
 
 /// Rows that are turned into columns at a time.
 const CHUNK_ROWS: usize = 64 * 1024;
@@ -195,6 +196,32 @@ pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), Output
         audience_below: row.band.map(|band| band.below),
     });
     write_json(path, &Summary { format: 1, purpose, lists: lists.collect() })
+}
+
+/// Writes a page for each recipient among [`summary`]'s rows; tells the files' names.
+///
+/// # Errors
+///
+/// When a file cannot be written. It says so of the folder: a recipient's name may come from a
+/// cell, and no message holds one.
+pub fn summary_pages(
+    folder: &Path,
+    purpose: &str,
+    rows: &[Advert],
+) -> Result<Vec<String>, OutputError> {
+    let recipients = rows.chunk_by(|one, other| one.list.recipient == other.list.recipient);
+    let page = |rows: &[Advert]| {
+        let recipient = &rows[0].list.recipient;
+        let told = rows.iter().map(|row| ToldList {
+            list_id: row.list.list_id.as_str(),
+            band: row.band.map(|band| [band.from, band.below]),
+        });
+        let html = page::advertiser(recipient.as_str(), purpose, &told.collect::<Vec<_>>());
+        let name = layout::summary_page(recipient);
+        write_text(&folder.join(&name), &html).map_err(|error| error.of_folder(folder))?;
+        Ok(name)
+    };
+    recipients.map(page).collect()
 }
 
 /// Writes `removed.parquet`, sorted by token and list.

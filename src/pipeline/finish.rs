@@ -1,6 +1,7 @@
 //! From the join to the audited folder: floors, tokens, tables, counts, manifest.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -14,12 +15,15 @@ use crate::key::RecipientKey;
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
-    ManifestInput, Match, OutputError, PreviousDigest, REJECTS, REMOVED, REPORT, RejectsTable,
-    SUMMARY,
+    ManifestInput, Match, OutputError, PreviousDigest, PreviousRun, REJECTS, REMOVED, REPORT,
+    REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
 };
 use crate::policy::NoiseRules;
 use crate::privacy::{self, BudgetLedger, Release, WithholdReason};
-use crate::report::{self, InputReport, Ledger, ListReport, Report, SEAL_PLACE, Stage, Timings};
+use crate::report::{
+    self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
+    SEAL_PLACE, Stage, Timings,
+};
 
 /// Everything that was read, joined.
 pub(super) struct Joined {
@@ -66,10 +70,10 @@ pub(super) fn finish(
         timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
     let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
-    let (rejects, removed) = timings.time(Stage::Output, || {
+    let (rejects, written) = timings.time(Stage::Output, || {
         let rejects = rejects.finish()?;
-        let removed = write_tables(begun, &release, &named, &matches)?;
-        Ok::<_, RunError>((rejects, removed))
+        let written = write_tables(begun, &release, &named, &matches)?;
+        Ok::<_, RunError>((rejects, written))
     })?;
 
     timings.time(Stage::Audit, || {
@@ -88,11 +92,12 @@ pub(super) fn finish(
             .count() as u64,
         matches: matches.len() as u64,
         rejects,
-        removed,
+        removed: written.removed,
     };
-    timings.time(Stage::Report, || settle(&mut joined, &release));
-    let report = write_report(begun, &joined, &release, &named, &timings, restarts)?;
-    write_manifest(begun, &joined, counts)?;
+    let matched = timings.time(Stage::Report, || settle(&mut joined, &release));
+    let settled = Settled { matched, timings, restarts };
+    let report = write_report(begun, &joined, &release, &named, &settled)?;
+    write_manifest(begun, &joined, counts, &written.pages)?;
     let (durable, audited) = waves::both(
         || make_durable(begun),
         || {
@@ -111,7 +116,15 @@ pub(super) fn finish(
 /// and not seven times.
 fn make_durable(begun: &Begun<'_>) -> Result<(), OutputError> {
     let files = begun.staging.files()?;
-    waves::map(&files, |file| output::make_durable(file)).into_iter().collect()
+    let durable = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default();
+        let is_page = name.as_encoded_bytes().starts_with(SUMMARY_PAGE.as_bytes());
+        output::make_durable(file).map_err(|error| match is_page {
+            true => error.of_folder(begun.staging.folder()),
+            false => error,
+        })
+    };
+    waves::map(&files, durable).into_iter().collect()
 }
 
 fn demand(checks: Vec<Check>) -> Result<(), RunError> {
@@ -150,22 +163,31 @@ fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match
     matches
 }
 
-/// Writes everything about people; tells how many tokens of the previous run are gone.
+/// What was written about people.
+struct Written {
+    /// How many tokens of the previous run are gone.
+    removed: u64,
+    /// The names of the advertisers' pages.
+    pages: Vec<String>,
+}
+
+/// Writes everything about people.
 fn write_tables(
     begun: &Begun<'_>,
     release: &Release,
     named: &NamedLists,
     matches: &[Match],
-) -> Result<u64, OutputError> {
+) -> Result<Written, OutputError> {
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
     output::matches(&file(MATCHES), purpose, &named.names, matches)?;
     let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), purpose, &adverts)?;
+    let pages = output::summary_pages(begun.staging.folder(), purpose, &adverts)?;
     let removed = removed(&begun.previous, named, matches)?;
     output::removed(&file(REMOVED), purpose, &removed)?;
-    Ok(removed.len() as u64)
+    Ok(Written { removed: removed.len() as u64, pages })
 }
 
 /// What recipients are told, in name order; nothing where the purpose tells nobody.
@@ -208,8 +230,9 @@ fn removed(
 }
 
 /// Counts the rows whose outcome was open until the end: those that made a list member, and the
-/// first account row of each matched person.
-fn settle(joined: &mut Joined, release: &Release) {
+/// first account row of each matched person. Tells the matched numbers whose country the list
+/// told, by country.
+fn settle(joined: &mut Joined, release: &Release) -> RegionCounts {
     let index = &joined.index;
     let kept_back = &joined.decided.kept_back;
     // The canaries' list, which is not judged, holds nobody who is matched and not barred.
@@ -226,12 +249,21 @@ fn settle(joined: &mut Joined, release: &Release) {
             Fate::Matched => reason().map_or(RowOutcome::Released, RowOutcome::Withheld),
         }
     };
+    let mut matched = RegionCounts::default();
     // A person on several lists is counted by the best of them.
     let mut best = vec![RowOutcome::Unmatched; index.slots_len()];
     for (at, member) in (0..).zip(index.members()) {
         let outcome = outcome(at);
         let best = &mut best[member.slot.index()];
         *best = (*best).max(outcome);
+        let is_matched = index.fate(member.slot) == Fate::Matched
+            && kept_back.reason(at).is_none()
+            && member.list != joined.canary_list;
+        let tells =
+            member.counted_in().is_none_or(|input| joined.lists.tells_countries[input as usize]);
+        if is_matched && tells {
+            index.attributes(member.slot).region().into_iter().for_each(|it| matched.add(it));
+        }
         if let Some(input) = member.counted_in() {
             outcome.count(&mut joined.lists.inputs[input as usize].ledger);
         }
@@ -252,6 +284,7 @@ fn settle(joined: &mut Joined, release: &Release) {
         let best = slots.map(|slot| best[slot.index()]).max();
         best.unwrap_or(RowOutcome::Unmatched).count(ledger);
     }
+    matched
 }
 
 /// What a list row came to, the best last: a row with several numbers counts as its best.
@@ -274,13 +307,20 @@ impl RowOutcome {
     }
 }
 
+/// What is known only when every row is counted.
+struct Settled {
+    /// Matched numbers by country.
+    matched: RegionCounts,
+    timings: Timings,
+    restarts: u32,
+}
+
 fn write_report(
     begun: &Begun<'_>,
     joined: &Joined,
     release: &Release,
     named: &NamedLists,
-    timings: &Timings,
-    restarts: u32,
+    settled: &Settled,
 ) -> Result<Report, RunError> {
     let inputs = || joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
     for input in inputs() {
@@ -308,21 +348,47 @@ fn write_report(
     let mut report = Report {
         format: 1,
         job: begun.job.name.to_string(),
+        run: name_of(&begun.job.out),
         purpose: begun.job.purpose.name().to_owned(),
         started_at: begun.started_at.clone(),
         threads: waves::threads(),
         inputs: inputs().map(|input| InputReport::from(&input.ledger)).collect(),
+        countries: countries(begun, joined, &lists, settled),
         lists,
-        stages: report::stages(timings),
+        stages: report::stages(&settled.timings),
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         accounts_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         peak_memory_bytes: report::peak_memory_bytes(),
-        restarts,
+        restarts: settled.restarts,
         alarms: alarms(begun, joined, named),
+        history: report::after(begun.previous.chained.as_ref().map(PreviousRun::report)),
+        page: None,
         seal: SEAL_PLACE.to_owned(),
     };
+    let page = report::page::page(&report);
+    output::write_text(&begun.staging.file(REPORT_PAGE), &page)?;
+    report.page = Some(output::digest(page.as_bytes()));
     report.seal = write_sealed(begun, REPORT, &report)?;
     Ok(report)
+}
+
+/// A run folder's own name.
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string()
+}
+
+fn countries(
+    begun: &Begun<'_>,
+    joined: &Joined,
+    lists: &[ListReport],
+    settled: &Settled,
+) -> Vec<CountryReport> {
+    let all = AllLists {
+        numbers: lists.iter().map(|list| list.numbers).sum(),
+        matched: lists.iter().map(|list| list.matched).sum(),
+    };
+    let floor = begun.job.policy.floors.attribute_cell;
+    report::countries(&joined.lists.numbers, &settled.matched, all, floor)
 }
 
 fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String> {
@@ -355,16 +421,17 @@ fn write_manifest(
     begun: &Begun<'_>,
     joined: &Joined,
     counts: ManifestCounts,
+    pages: &[String],
 ) -> Result<(), RunError> {
-    let files = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().map(|name| {
-        let path = begun.staging.file(name);
-        let file = ManifestFile::of(&path).map_err(|source| OutputError::Io {
-            action: "read back",
-            path,
-            source,
-        })?;
+    let file = |name: &str, said: PathBuf| {
+        let file = ManifestFile::of(&begun.staging.file(name))
+            .map_err(|source| OutputError::Io { action: "read back", path: said, source })?;
         Ok((name.to_owned(), file))
-    });
+    };
+    let tables = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED];
+    let tables = tables.into_iter().map(|name| file(name, begun.staging.file(name)));
+    let folder = begun.staging.folder();
+    let files = tables.chain(pages.iter().map(|name| file(name, folder.to_owned())));
     let inputs = joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
     let manifest = Manifest {
         format: 1,

@@ -10,10 +10,10 @@ use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
 use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo, RowDates};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
-use crate::normalise::{self, Checks, Hint, Path, RejectReason};
+use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{Policy, RecycledNumbers};
-use crate::report::{Ledger, Stage, Timings};
+use crate::report::{Ledger, RegionCounts, Stage, Timings};
 
 /// What was read to index every list.
 #[derive(Default)]
@@ -23,6 +23,10 @@ pub(super) struct Lists {
     pub(super) groups: Vec<Group>,
     /// Lists of which one number makes up a suspicious share.
     pub(super) crowded: Vec<ListNo>,
+    /// Distinct numbers whose country the list tells, by country.
+    pub(super) numbers: RegionCounts,
+    /// Whether an input tells its numbers' countries: one with hashes does not.
+    pub(super) tells_countries: Vec<bool>,
 }
 
 /// A row with several numbers.
@@ -91,6 +95,7 @@ pub(super) fn read(
             let column = phone_column(source.phones, has_numbers, &reader);
             let has_both = has_numbers && reader.columns().has(Field::PhoneSha256);
             declare_forms(source.phones, column, has_both, index);
+            lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
             let mut indexing = Indexing {
                 source,
                 location,
@@ -182,8 +187,14 @@ enum ListRow<N> {
     Several(Vec<N>),
 }
 
+/// A number as the index takes it, and its country where the row tells it.
+struct Found {
+    listed: Listed,
+    country: Option<Region>,
+}
+
 /// Hashes the numbers of a batch under the key, all at once.
-fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Listed>> {
+fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
     let mut told = Vec::with_capacity(rows.len());
     for row in &rows {
         match row {
@@ -194,12 +205,18 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Listed>> {
     }
     let mut listed = Vec::new();
     keyer.list(&told, &mut listed);
-    let mut listed = listed.into_iter();
+    let mut found = listed.into_iter().zip(told).map(|(listed, told)| Found {
+        listed,
+        country: match told {
+            Told::Number(reading) => Some(reading.region),
+            Told::Digest(_) => None,
+        },
+    });
     let row = |row: ListRow<Told>| match row {
         ListRow::Rejected(reason) => Some(ListRow::Rejected(reason)),
-        ListRow::One(_) => listed.next().map(ListRow::One),
+        ListRow::One(_) => found.next().map(ListRow::One),
         ListRow::Several(several) => {
-            Some(ListRow::Several(listed.by_ref().take(several.len()).collect()))
+            Some(ListRow::Several(found.by_ref().take(several.len()).collect()))
         }
     };
     rows.into_iter().filter_map(row).collect()
@@ -217,7 +234,7 @@ fn dates(batch: &Batch) -> Vec<RowDates> {
 
 /// What a batch came to.
 struct ReadRows {
-    rows: Vec<ListRow<Listed>>,
+    rows: Vec<ListRow<Found>>,
     /// The batch itself, where its rows say which list they belong to.
     names: Option<Batch>,
     /// Of each row, where there is such a column.
@@ -359,13 +376,16 @@ impl Indexing<'_, '_> {
     fn add(
         &mut self,
         list: ListNo,
-        listed: Listed,
+        found: Found,
         dates: RowDates,
         input: Option<InputNo>,
     ) -> Added {
-        let added = self.index.add(list, listed, input);
-        if let Added::Duplicate(member) = added {
-            *self.repeats.entry(member).or_default() += 1;
+        let added = self.index.add(list, found.listed, input);
+        let tells = input.is_none_or(|input| self.lists.tells_countries[input as usize]);
+        match (added, found.country) {
+            (Added::Duplicate(member), _) => *self.repeats.entry(member).or_default() += 1,
+            (Added::Member(_), Some(country)) if tells => self.lists.numbers.add(country),
+            (Added::Member(_), _) => {}
         }
         let (Added::Member(member) | Added::Duplicate(member)) = added;
         self.index.date(member, dates);
@@ -421,7 +441,7 @@ impl Work for Indexing<'_, '_> {
         let mut timings = Timings::default();
         timings.time(Stage::Join, || {
             self.index.warm_up(done.rows.iter().filter_map(|row| match row {
-                ListRow::One(listed) => Some(listed),
+                ListRow::One(found) => Some(&found.listed),
                 ListRow::Rejected(_) | ListRow::Several(_) => None,
             }));
             for (at, row) in done.rows.into_iter().enumerate() {
@@ -444,7 +464,7 @@ impl Indexing<'_, '_> {
         &mut self,
         number: u64,
         cells: NameCells,
-        row: ListRow<Listed>,
+        row: ListRow<Found>,
         dates: RowDates,
     ) -> Result<(), RunError> {
         self.ledger.rows_read += 1;

@@ -5,7 +5,11 @@
 //! number, a digest of one, or text from a cell. It is internal: its exact counts are not for
 //! advertisers. As times differ from run to run, it is the one file that is not the same bytes
 //! twice; so the manifest does not hold its digest and it carries a keyed seal of its own.
+//! [`page()`](page::page) shows it to people, as `report.html`, whose digest the report holds.
 
+mod countries;
+mod history;
+pub mod page;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,8 @@ use crate::input::Role;
 use crate::normalise::RejectReason;
 use crate::privacy::WithholdReason;
 
+pub use countries::{AllLists, CountryReport, HASHED, OTHERS, RegionCounts, countries};
+pub use history::{PastRun, after};
 pub use seal::{SEAL_PLACE, is_sealed, seal, sealed};
 
 /// The nine stages, in the order of the data.
@@ -227,6 +233,9 @@ pub struct Report {
     pub format: u32,
     /// The job's name.
     pub job: String,
+    /// The name of the run's folder.
+    #[serde(default)]
+    pub run: String,
     /// What the numbers were used for.
     pub purpose: String,
     /// When the run started, RFC 3339 in UTC.
@@ -237,6 +246,9 @@ pub struct Report {
     pub inputs: Vec<InputReport>,
     /// What each list came to, in exact figures.
     pub lists: Vec<ListReport>,
+    /// How much of the lists is matched, by country; none shows fewer people than the floor.
+    #[serde(default)]
+    pub countries: Vec<CountryReport>,
     /// Time by stage.
     pub stages: BTreeMap<String, StageReport>,
     /// From start to the audited folder.
@@ -249,6 +261,12 @@ pub struct Report {
     pub restarts: u32,
     /// What somebody should look at.
     pub alarms: Vec<String>,
+    /// The runs before this one, oldest first.
+    #[serde(default)]
+    pub history: Vec<PastRun>,
+    /// BLAKE3 of `report.html`, which shows all this; none in runs that have no such file.
+    #[serde(default)]
+    pub page: Option<String>,
     /// BLAKE3 of the file under a key of the secret's, over the text with zeros in this place.
     pub seal: String,
 }

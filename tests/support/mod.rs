@@ -259,7 +259,8 @@ pub fn wait_for(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// The files whose bytes are the same for the same inputs: all but the report, with its times.
+/// The files whose bytes are the same for the same inputs: all but the report, with its times. So
+/// are the advertisers' pages, [`pages`].
 pub const FIXED_FILES: [&str; 6] = [
     "matches.parquet",
     "audiences.parquet",
@@ -269,8 +270,17 @@ pub const FIXED_FILES: [&str; 6] = [
     "manifest.json",
 ];
 
-pub fn published_bytes(run: &Path) -> Vec<(&'static str, Vec<u8>)> {
-    FIXED_FILES.map(|name| (name, fs::read(run.join(name)).unwrap())).into()
+/// Those files and the advertisers' pages.
+pub fn published_bytes(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let names = FIXED_FILES.map(str::to_owned).into_iter().chain(pages(run));
+    names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect()
+}
+
+/// The names of a run's pages for advertisers.
+pub fn pages(run: &Path) -> Vec<String> {
+    let files = files_under(run);
+    let names = files.iter().filter_map(|path| path.file_name()?.to_str());
+    names.filter(|name| name.starts_with("summary-")).map(str::to_owned).collect()
 }
 
 pub const JOB: &str = r#"name = "nightly"
