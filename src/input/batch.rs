@@ -12,6 +12,7 @@ use std::ops::Range;
 use arrow::array::{Array, BinaryViewArray, FixedSizeBinaryArray, StringViewArray};
 
 use super::Field;
+use super::delimited::Places;
 
 /// Where a cell stands in its batch's text. `Limits::within_reach` keeps that far below 4 GiB.
 #[derive(Clone, Copy, Default)]
@@ -24,6 +25,11 @@ impl Span {
     pub(super) fn of(range: Range<usize>) -> Self {
         let reach = |at| u32::try_from(at).unwrap_or(u32::MAX);
         Self { start: reach(range.start), end: reach(range.end) }
+    }
+
+    #[inline]
+    pub(super) const fn between(start: u32, end: u32) -> Self {
+        Self { start, end }
     }
 
     fn range(self) -> Range<usize> {
@@ -118,6 +124,8 @@ pub struct Batch {
     text: Vec<u8>,
     columns: Vec<Cells>,
     slot_of: [Option<usize>; Field::ALL.len()],
+    /// Room that the reader of delimited text works in.
+    places: Places,
 }
 
 impl Batch {
@@ -263,6 +271,10 @@ impl Batch {
     /// The text in which spans are; taken out to be split, and put back.
     pub(super) fn text_mut(&mut self) -> &mut Vec<u8> {
         &mut self.text
+    }
+
+    pub(super) fn places_mut(&mut self) -> &mut Places {
+        &mut self.places
     }
 
     /// Bytes of the cells that were copied.

@@ -10,10 +10,12 @@
 //! checks for several numbers. A row is malformed when it has more cells than the header, when it
 //! ends before a wanted column, or when something other than blanks follows a closing quote.
 //!
-//! One thread reads and cuts (`cut`), any number split (`rows`); what a record is says `record`.
+//! One thread reads and cuts (`cut`), any number split (`regular`, `rows`); what a record is says
+//! `record`.
 
 mod cut;
 mod record;
+mod regular;
 mod rows;
 mod structure;
 
@@ -26,6 +28,8 @@ use super::header::{self, ColumnsFound};
 use super::part::Unplaced;
 use super::text::{Block, Text};
 use super::{Limits, Want};
+pub(super) use regular::Places;
+
 use record::{Cells, Quotes, Scan, scan};
 use rows::Dialect;
 

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::record::{Cells, Quotes, Scan, scan};
+use super::regular;
 use super::structure::{WINDOW, structure, window};
 use crate::input::batch::{Batch, Span};
 use crate::input::error::{InputError, Place};
@@ -36,11 +37,14 @@ pub(super) fn split(
 ) -> Result<(), InputError> {
     let mut text = std::mem::take(batch.text_mut());
     text.truncate(part.end);
+    let mut columns = batch.take_spans();
+    let regular = regular::split(dialect, &text, part.clone(), batch.places_mut(), &mut columns);
+    let part = regular.end..part.end;
     let mut rows = Rows {
         dialect,
         text: &text,
-        columns: batch.take_spans(),
-        rows: 0,
+        columns,
+        rows: regular.rows,
         malformed: vec![],
         row_start: part.start,
         ends: vec![0; dialect.header_columns],
