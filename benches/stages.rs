@@ -388,7 +388,7 @@ fn bench_job(criterion: &mut Criterion, scene: &Scene) {
 
 fn whole_job(scene: &Scene) -> phonematch::job::Job {
     use phonematch::job::{
-        Files, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+        Files, Gates, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
     };
     let file = |name: &str| Files {
         locations: vec![Location::Path(scene.folder.path().join(name))],
@@ -419,6 +419,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         if_exists: IfExists::Replace,
         previous: Previous::None,
         ledger: scene.folder.path().join("phonematch.ledger"),
+        gates: Gates::NONE,
     }
 }
 

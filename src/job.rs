@@ -10,6 +10,7 @@ use crate::input::{self, Field, InputError, Location, Role};
 use crate::key::{Form, Secret};
 use crate::normalise::Region;
 use crate::policy::Policy;
+use crate::share::Share;
 
 /// Everything a run needs to know.
 #[derive(Debug)]
@@ -38,6 +39,36 @@ pub struct Job {
     pub previous: Previous,
     /// Where figures are charged. Jobs that tell the same recipients share one.
     pub ledger: PathBuf,
+    /// What the data must be like for anything to be published.
+    pub gates: Gates,
+}
+
+/// Limits on what a run finds in its data; none holds unless the job sets it.
+///
+/// They are the job's and not the policy's: the policy says what may be done with people's numbers,
+/// and these what this export and these lists look like on a good night.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gates {
+    /// Most of an input's rows that may be rejected. Of opt-outs the policy says how many may be.
+    pub max_reject_rate: Option<Share>,
+    /// Least of a list input's numbers that must be somebody's who may be matched.
+    pub min_match_rate: Option<Share>,
+    /// Most of a list input's numbers that may be. Who uploads made-up numbers to learn which are
+    /// accounts has hardly any; who has the messenger's own export has nearly all.
+    pub max_match_rate: Option<Share>,
+    /// How far the rows of the export, of the lists, and the matches published may differ from the
+    /// last run's, as a part of the last run's.
+    pub max_change_since_last_run: Option<Share>,
+}
+
+impl Gates {
+    /// No limit.
+    pub const NONE: Self = Self {
+        max_reject_rate: None,
+        min_match_rate: None,
+        max_match_rate: None,
+        max_change_since_last_run: None,
+    };
 }
 
 /// The files of one role, with the columns that the job maps.

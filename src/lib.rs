@@ -57,6 +57,7 @@ pub mod pipeline;
 pub mod dates;
 pub mod job;
 pub mod policy;
+pub mod share;
 pub mod synth;
 
 mod digits;

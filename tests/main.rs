@@ -19,6 +19,7 @@
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
+//! | `validate.rs` | black box | what `validate` says of inputs sound and hostile, and the job's gates |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
 //!
@@ -54,4 +55,5 @@ mod policies;
 mod privacy;
 mod properties;
 mod tidy;
+mod validate;
 mod worlds;

@@ -60,6 +60,12 @@ pub enum Command {
     ///
     /// Example: phonematch match --job nightly.toml --out runs/2026-11-22
     Match(Box<MatchFlags>),
+    /// Read everything that a match would read, say what is wrong with it, and publish nothing.
+    ///
+    /// Ends with the exit code that a match would end with, as far as the inputs decide it.
+    ///
+    /// Example: phonematch validate --job nightly.toml
+    Validate(Box<ValidateFlags>),
     /// Read the phone numbers of one file: row, status, E.164, type, reason.
     ///
     /// Example: phonematch normalise leads.csv --phone-column phone --default-country DE
@@ -155,6 +161,15 @@ pub struct MatchFlags {
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateFlags {
+    #[command(flatten)]
+    pub job: MatchFlags,
+    /// People to look for in the export, drawn by key [default: 1% of large lists, else all].
+    #[arg(long, value_name = "SHARE")]
+    pub sample: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -96,7 +96,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run that waits for a pipe cannot look at it, so
 /// after a moment the process ends; what it staged stays hidden, and the next run clears it.
 #[allow(clippy::exit, reason = "nothing else wakes a thread that waits for standard input")]
-fn watch() -> Result<Watch, Failure> {
+pub fn watch() -> Result<Watch, Failure> {
     let watch = Watch::default();
     let cancel = Arc::clone(&watch.cancel);
     ctrlc::set_handler(move || {

@@ -7,6 +7,8 @@ use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
 use phonematch::privacy::LedgerError;
 
+use super::Done;
+
 /// The command line is wrong; the parser ends with the same.
 pub const USAGE: u8 = 2;
 /// A check on the data failed; nothing was published.
@@ -33,11 +35,22 @@ pub const INTERRUPTED: u8 = 130;
 pub struct Failure {
     code: u8,
     message: String,
+    /// What the command has to say all the same.
+    done: Option<Box<Done>>,
 }
 
 impl Failure {
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), done: None }
+    }
+
+    /// The failure of a command that has a result: that it is a bad one.
+    pub fn with(self, done: Done) -> Self {
+        Self { done: Some(Box::new(done)), ..self }
+    }
+
+    pub fn take_done(&mut self) -> Option<Box<Done>> {
+        self.done.take()
     }
 
     pub const fn code(&self) -> u8 {
@@ -112,7 +125,7 @@ impl From<RunError> for Failure {
             RunError::CanaryEscaped { .. } | RunError::AuditFailed { .. } => BUG,
             RunError::OptOutsKeepChanging { .. } | RunError::OptOutsChanged => IO,
             RunError::Ledger(error) => return error.into(),
-            RunError::BudgetExhausted { .. } => DATA,
+            RunError::BudgetExhausted { .. } | RunError::Gates { .. } => DATA,
             RunError::Interrupted => INTERRUPTED,
         };
         Self::new(code, error.to_string())

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use phonematch::consent::{Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
-    Files, Identifier, IfExists, Job, LEDGER, ListSource, OptOutSource, Phones, Previous,
+    Files, Gates, Identifier, IfExists, Job, LEDGER, ListSource, OptOutSource, Phones, Previous,
     SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
 use phonematch::policy::{ColumnRules, Policy, PolicyFile};
+use phonematch::share::Share;
 use serde::Deserialize;
 
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
@@ -42,6 +43,8 @@ struct JobFile {
     lists: Vec<ListTable>,
     #[serde(default)]
     opt_outs: OptOutTable,
+    #[serde(default)]
+    gates: GatesTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,6 +86,43 @@ struct OptOutTable {
     #[serde(default)]
     columns: BTreeMap<String, String>,
     country: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatesTable {
+    max_reject_rate: Option<Rate>,
+    min_match_rate: Option<Rate>,
+    max_match_rate: Option<Rate>,
+    max_change_since_last_run: Option<Change>,
+}
+
+/// A part of a whole.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+struct Rate(Share);
+
+/// A part of what was there before; something may well grow to the threefold.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+struct Change(Share);
+
+impl TryFrom<f64> for Rate {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        let rate = Share::from_fraction(number).filter(|&share| share <= Share::WHOLE);
+        rate.map(Self).ok_or("a rate is a number from 0 to 1, such as 0.05 for 5 %")
+    }
+}
+
+impl TryFrom<f64> for Change {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        let change = Share::from_fraction(number).map(Self);
+        change.ok_or("a change is a number from 0, such as 0.2 for 20 % more or less")
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -145,6 +185,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         out,
         if_exists: if_exists(flags, &file),
         previous: previous(flags, &file, &base),
+        gates: gates(&file.gates)?,
     };
     check_stdin(&job)?;
     check_signals(&job)?;
@@ -409,6 +450,22 @@ fn if_exists(flags: &MatchFlags, file: &JobFile) -> IfExists {
         }
         (Some(IfExistsFlag::Skip), _) | (None, Some(IfExistsWord::Skip)) => IfExists::Skip,
         (Some(IfExistsFlag::Replace), _) | (None, Some(IfExistsWord::Replace)) => IfExists::Replace,
+    }
+}
+
+fn gates(table: &GatesTable) -> Result<Gates, Failure> {
+    let rate = |rate: Option<Rate>| rate.map(|Rate(share)| share);
+    let gates = Gates {
+        max_reject_rate: rate(table.max_reject_rate),
+        min_match_rate: rate(table.min_match_rate),
+        max_match_rate: rate(table.max_match_rate),
+        max_change_since_last_run: table.max_change_since_last_run.map(|Change(share)| share),
+    };
+    match (gates.min_match_rate, gates.max_match_rate) {
+        (Some(min), Some(max)) if min > max => {
+            Err(wrong("gates.min_match_rate is above gates.max_match_rate: no list could pass"))
+        }
+        _ => Ok(gates),
     }
 }
 

@@ -8,6 +8,7 @@ mod progress;
 mod runs;
 mod secret;
 mod table;
+mod validation;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +21,8 @@ use serde_json::{Value, json};
 use args::{Arguments, Command, LogFormat};
 use failure::{BUG, Failure};
 
-/// What a command that ended well has to say.
+/// What a command that came to its end has to say.
+#[derive(Debug)]
 struct Done {
     /// For standard output, one fact a line.
     lines: Vec<String>,
@@ -54,15 +56,23 @@ pub fn main() -> ExitCode {
     match done {
         Ok(done) if common.json => say(&[json_line("ok", 0, done.json)]),
         Ok(done) => say(&done.lines),
-        Err(failure) => {
+        Err(mut failure) => {
+            let done = failure.take_done();
+            if let Some(done) = done.as_ref().filter(|_| !common.json) {
+                say(&done.lines);
+            }
             match common.log_format {
                 LogFormat::Text => drop(writeln!(io::stderr(), "phonematch: {failure}")),
                 LogFormat::Json => tracing::error!(exit_code = failure.code(), "{failure}"),
             }
             if common.json {
                 let code = failure.code();
-                let error = json!({ "error": failure.to_string() });
-                say(&[json_line("failed", code, error)]);
+                let error = failure.to_string();
+                let mut json = done.map_or_else(|| json!({}), |done| done.json);
+                if let Value::Object(fields) = &mut json {
+                    fields.insert("error".to_owned(), error.into());
+                }
+                say(&[json_line("failed", code, json)]);
             }
             ExitCode::from(failure.code())
         }
@@ -108,6 +118,7 @@ fn run(arguments: Arguments) -> Result<Done, Failure> {
         .map_err(|error| Failure::new(failure::IO, format!("cannot start threads: {error}")))?;
     threads.run(|| match &arguments.command {
         Command::Match(flags) => commands::run_match(flags, common),
+        Command::Validate(flags) => validation::validate(flags, common),
         Command::Normalise(flags) => commands::normalise(flags, common),
         Command::Explain(flags) => commands::explain(flags),
         Command::Synth(flags) => commands::synth(flags),

@@ -150,7 +150,7 @@ impl InputError {
 }
 
 /// The names of a header, of which only those are shown that cannot be data.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HeaderNames {
     shown: Vec<String>,
     hidden: usize,
@@ -172,6 +172,18 @@ impl HeaderNames {
             }
         }
         found
+    }
+
+    /// Names that cannot be data, in the header's order; thirty at most.
+    #[must_use]
+    pub fn shown(&self) -> &[String] {
+        &self.shown
+    }
+
+    /// How many more there are.
+    #[must_use]
+    pub const fn hidden(&self) -> usize {
+        self.hidden
     }
 }
 

@@ -25,6 +25,7 @@ pub struct FoundColumn {
 pub struct ColumnsFound {
     pub(super) columns: Vec<FoundColumn>,
     pub(super) header_columns: usize,
+    pub(super) unused: HeaderNames,
 }
 
 impl ColumnsFound {
@@ -44,6 +45,12 @@ impl ColumnsFound {
     #[must_use]
     pub fn all(&self) -> &[FoundColumn] {
         &self.columns
+    }
+
+    /// The other columns of the header, which nobody reads; for NDJSON, of the lines so far.
+    #[must_use]
+    pub fn unused(&self) -> &HeaderNames {
+        &self.unused
     }
 
     /// How many columns the input has, wanted or not; for NDJSON, how many names were seen.
@@ -126,7 +133,10 @@ pub(super) fn resolve<N: AsRef<[u8]>>(
         }
         columns.push(FoundColumn::new(want.field, Some(position), names[position]));
     }
-    let found = ColumnsFound { columns, header_columns: names.len() };
+    let is_used = |at: usize| columns.iter().any(|column| column.position == Some(at));
+    let unused = names.iter().enumerate().filter(|&(at, _)| !is_used(at)).map(|(_, name)| name);
+    let unused = HeaderNames::of(unused);
+    let found = ColumnsFound { columns, header_columns: names.len(), unused };
     check_complete(at, wants, &found, &names)?;
     Ok(found)
 }

@@ -80,6 +80,14 @@ impl Names {
         name
     }
 
+    /// Names that are nobody's column, in the order of their bytes.
+    fn unwanted(&self) -> HeaderNames {
+        let unwanted = self.known.iter().filter(|&(_, &name)| name == UNWANTED);
+        let mut unwanted: Vec<_> = unwanted.map(|(text, _)| text.as_bytes()).collect();
+        unwanted.sort_unstable();
+        HeaderNames::of(unwanted)
+    }
+
     /// Names that are compared as equal are one name, which bounds how many there can be.
     fn place(&mut self, text: String) -> usize {
         if let Some(name) = self.all.iter().position(|name| name.text == text) {
@@ -141,7 +149,10 @@ impl JsonLines {
             self.push_row(&mut batch, len)?;
             self.text.consume(len);
         }
-        self.columns.header_columns = self.names.known.len();
+        if self.columns.header_columns != self.names.known.len() {
+            self.columns.header_columns = self.names.known.len();
+            self.columns.unused = self.names.unwanted();
+        }
         if !self.checked {
             self.checked = true;
             let mut names: Vec<_> = self.names.known.keys().map(|name| name.as_bytes()).collect();

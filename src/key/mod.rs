@@ -18,6 +18,7 @@
 mod batch;
 mod filter;
 mod lanes;
+mod sample;
 
 use std::fmt;
 
@@ -35,6 +36,7 @@ use lanes::Level;
 
 pub use filter::Clue;
 pub(crate) use filter::{ClueSeed, Filter};
+pub use sample::is_in_sample;
 
 /// Bytes of a match key and of a token: 128 bits of HMAC-SHA-256, so that among 10¹⁰ numbers an
 /// accidental collision has a chance below 10⁻¹⁸.

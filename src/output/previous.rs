@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Manifest, ManifestFile};
 use super::readback::{each_match, each_removed};
 use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT};
+use crate::input::Role;
 use crate::job::Identifier;
 use crate::join::ListName;
 use crate::key::Secret;
@@ -132,6 +133,19 @@ impl PreviousRun {
     #[must_use]
     pub const fn opt_out_rows(&self) -> u64 {
         self.manifest.counts.opt_out_rows
+    }
+
+    /// Rows of all its inputs of a role.
+    #[must_use]
+    pub fn rows_of(&self, role: Role) -> u64 {
+        let inputs = self.manifest.inputs.iter().filter(|input| input.role == role.name());
+        inputs.map(|input| input.rows).sum()
+    }
+
+    /// Rows of its `matches.parquet`.
+    #[must_use]
+    pub const fn matches(&self) -> u64 {
+        self.manifest.counts.matches
     }
 
     /// Adds its matches that are not among `current` to `removed`.

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use super::gates::BrokenGate;
 use crate::audit::Check;
 use crate::input::{InputError, Location};
 use crate::output::OutputError;
@@ -68,6 +69,12 @@ pub enum RunError {
         /// The policy's period.
         period_days: NonZeroU16,
     },
+    /// The data is not what the job says it looks like.
+    #[error("{}; nothing was published", listed(broken))]
+    Gates {
+        /// Every gate that was looked at and is broken.
+        broken: Vec<BrokenGate>,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted; nothing was published")]
     Interrupted,
@@ -75,6 +82,10 @@ pub enum RunError {
 
 fn until(free_on: Option<jiff::civil::Date>) -> String {
     free_on.map(|day| format!(" until {day}")).unwrap_or_default()
+}
+
+fn listed(broken: &[BrokenGate]) -> String {
+    broken.iter().map(BrokenGate::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn failures(checks: &[Check]) -> String {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::figures::Decided;
+use super::gates::{self, Counted};
 use super::lists::Lists;
 use super::{Begun, PreviousRuns, ReadInput, RunError, waves};
 use crate::audit::{self, Check};
@@ -70,6 +71,9 @@ pub(super) fn finish(
         timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
     let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
+    let before = begun.previous.last().map(PreviousRun::matches);
+    let changed = gates::change(&begun.job.gates, Counted::Matches, before, matches.len() as u64);
+    gates::demand(changed)?;
     let (rejects, written) = timings.time(Stage::Output, || {
         let rejects = rejects.finish()?;
         let written = write_tables(begun, &release, &named, &matches)?;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, hint_of, want};
 use crate::dates::When;
-use crate::input::{self, Batch, Field, Limits, Location, Need, Role, Source};
+use crate::input::{
+    self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source,
+};
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
 use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo, RowDates};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
@@ -46,7 +48,16 @@ const DIGEST_SHARE: usize = 2;
 /// What a row says of its list: the advertiser's cell and the list's, empty where it does not.
 type NameCells = [Vec<u8>; 2];
 
-struct Indexing<'a, 'r> {
+/// What to read, under which rules.
+#[derive(Clone, Copy)]
+pub(super) struct Listing<'a> {
+    pub(super) source: &'a ListSource,
+    pub(super) location: &'a Location,
+    pub(super) policy: &'a Policy,
+    pub(super) keyer: &'a Keyer,
+}
+
+pub(super) struct Indexing<'a, 'r> {
     source: &'a ListSource,
     location: &'a Location,
     policy: &'a Policy,
@@ -65,14 +76,15 @@ struct Indexing<'a, 'r> {
     /// Further rows of a member.
     repeats: HashMap<u32, u64>,
     ledger: Ledger,
-    rejects: &'a mut Rejects<'r>,
+    /// Where rejected rows are written; none where nothing is.
+    rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
     has_looked: bool,
 }
 
 /// Where the numbers of an input are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum PhoneColumn {
+pub(super) enum PhoneColumn {
     Numbers,
     Digests(Field),
 }
@@ -89,42 +101,35 @@ pub(super) fn read(
     let mut lists = Lists::default();
     for source in &job.lists {
         for location in &source.files.locations {
-            let opened = source_of(source, location, &job.policy);
-            let mut reader = input::open(&opened, Arc::clone(&watch.meter))?;
-            let has_numbers = reader.columns().has(Field::Phone);
-            let column = phone_column(source.phones, has_numbers, &reader);
-            let has_both = has_numbers && reader.columns().has(Field::PhoneSha256);
-            declare_forms(source.phones, column, has_both, index);
-            lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
-            let mut indexing = Indexing {
-                source,
-                location,
-                policy: &job.policy,
-                keyer,
-                column,
-                default: source.country.map_or(Hint::None, Hint::Region),
-                input: InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX),
-                index,
-                lists: &mut lists,
-                named: HashMap::new(),
-                last: None,
-                rows: Vec::new(),
-                repeats: HashMap::new(),
-                ledger: Ledger::new(Role::List, location.to_string()),
-                rejects,
-                timings: Timings::default(),
-                has_looked: false,
-            };
+            let listing = Listing { source, location, policy: &job.policy, keyer };
+            let mut reader = listing.open(watch)?;
+            let input = InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX);
+            let mut indexing =
+                Indexing::new(listing, &reader, input, index, &mut lists, Some(&mut *rejects));
             waves::each_batch(&mut reader, &mut indexing, timings, watch)?;
-            timings.add(&indexing.timings);
-            let crowded = indexing.crowded();
-            let ledger = indexing.ledger;
-            lists.crowded.extend(crowded);
+            let ledger = indexing.finish(timings);
             let facts = timings.time(Stage::Input, || reader.finish())?;
             lists.inputs.push(ReadInput { ledger, facts });
         }
     }
     Ok(lists)
+}
+
+impl Listing<'_> {
+    pub(super) fn open(&self, watch: &Watch) -> Result<BatchReader, InputError> {
+        let source = source_of(self.source, self.location, self.policy);
+        input::open(&source, Arc::clone(&watch.meter))
+    }
+
+    /// Where the numbers are.
+    pub(super) fn phone_column(&self, reader: &BatchReader) -> PhoneColumn {
+        phone_column(self.source.phones, reader.columns().has(Field::Phone), reader)
+    }
+
+    /// How rows that name no country are read.
+    pub(super) fn default_hint(&self) -> Hint {
+        self.source.country.map_or(Hint::None, Hint::Region)
+    }
 }
 
 fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Source {
@@ -148,7 +153,7 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
-fn phone_column(phones: Phones, has_numbers: bool, reader: &input::BatchReader) -> PhoneColumn {
+fn phone_column(phones: Phones, has_numbers: bool, reader: &BatchReader) -> PhoneColumn {
     let digests = if reader.columns().has(Field::PhoneSha256) {
         PhoneColumn::Digests(Field::PhoneSha256)
     } else {
@@ -181,15 +186,17 @@ fn same_names(one: &NameCells, other: &NameCells) -> bool {
 }
 
 /// What a row came to.
-enum ListRow<N> {
+pub(super) enum ListRow<N> {
     Rejected(RejectReason),
     One(N),
     Several(Vec<N>),
+    /// It was read, and nobody of it is in the sample.
+    NotSampled,
 }
 
 /// A number as the index takes it, and its country where the row tells it.
-struct Found {
-    listed: Listed,
+pub(super) struct Found {
+    pub(super) listed: Listed,
     country: Option<Region>,
 }
 
@@ -198,7 +205,7 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
     let mut told = Vec::with_capacity(rows.len());
     for row in &rows {
         match row {
-            ListRow::Rejected(_) => {}
+            ListRow::Rejected(_) | ListRow::NotSampled => {}
             ListRow::One(one) => told.push(*one),
             ListRow::Several(several) => told.extend_from_slice(several),
         }
@@ -214,6 +221,7 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
     });
     let row = |row: ListRow<Told>| match row {
         ListRow::Rejected(reason) => Some(ListRow::Rejected(reason)),
+        ListRow::NotSampled => Some(ListRow::NotSampled),
         ListRow::One(_) => found.next().map(ListRow::One),
         ListRow::Several(several) => {
             Some(ListRow::Several(found.by_ref().take(several.len()).collect()))
@@ -233,8 +241,8 @@ fn dates(batch: &Batch) -> Vec<RowDates> {
 }
 
 /// What a batch came to.
-struct ReadRows {
-    rows: Vec<ListRow<Found>>,
+pub(super) struct ReadRows {
+    pub(super) rows: Vec<ListRow<Found>>,
     /// The batch itself, where its rows say which list they belong to.
     names: Option<Batch>,
     /// Of each row, where there is such a column.
@@ -242,6 +250,52 @@ struct ReadRows {
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
+}
+
+impl<'a, 'r> Indexing<'a, 'r> {
+    /// Begins to read an opened list, and says in which forms its numbers come.
+    pub(super) fn new(
+        listing: Listing<'a>,
+        reader: &BatchReader,
+        input: InputNo,
+        index: &'a mut ListBuilder,
+        lists: &'a mut Lists,
+        rejects: Option<&'a mut Rejects<'r>>,
+    ) -> Self {
+        let Listing { source, location, policy, keyer } = listing;
+        let column = listing.phone_column(reader);
+        let has = |field| reader.columns().has(field);
+        let has_both = has(Field::Phone) && has(Field::PhoneSha256);
+        declare_forms(source.phones, column, has_both, index);
+        lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
+        Self {
+            source,
+            location,
+            policy,
+            keyer,
+            column,
+            default: listing.default_hint(),
+            input,
+            index,
+            lists,
+            named: HashMap::new(),
+            last: None,
+            rows: Vec::new(),
+            repeats: HashMap::new(),
+            ledger: Ledger::new(Role::List, location.to_string()),
+            rejects,
+            timings: Timings::default(),
+            has_looked: false,
+        }
+    }
+
+    /// What the input came to, so far as it was read.
+    pub(super) fn finish(self, timings: &mut Timings) -> Ledger {
+        timings.add(&self.timings);
+        let crowded = self.crowded();
+        self.lists.crowded.extend(crowded);
+        self.ledger
+    }
 }
 
 impl Indexing<'_, '_> {
@@ -410,7 +464,10 @@ impl Indexing<'_, '_> {
 
     fn reject(&mut self, row: u64, reason: RejectReason) -> Result<(), RunError> {
         self.ledger.rejected.add(reason);
-        Ok(self.rejects.add(Role::List, &self.ledger.file, Rejected { row, reason })?)
+        if let Some(rejects) = self.rejects.as_deref_mut() {
+            rejects.add(Role::List, &self.ledger.file, Rejected { row, reason })?;
+        }
+        Ok(())
     }
 }
 
@@ -442,7 +499,7 @@ impl Work for Indexing<'_, '_> {
         timings.time(Stage::Join, || {
             self.index.warm_up(done.rows.iter().filter_map(|row| match row {
                 ListRow::One(found) => Some(&found.listed),
-                ListRow::Rejected(_) | ListRow::Several(_) => None,
+                ListRow::Rejected(_) | ListRow::Several(_) | ListRow::NotSampled => None,
             }));
             for (at, row) in done.rows.into_iter().enumerate() {
                 let cells = done.names.as_ref().map_or_else(NameCells::default, |names| {
@@ -480,7 +537,7 @@ impl Indexing<'_, '_> {
         }
         self.rows[list.index()] += 1;
         match row {
-            ListRow::Rejected(_) => {}
+            ListRow::Rejected(_) | ListRow::NotSampled => {}
             ListRow::One(key) => {
                 if let Added::Duplicate(_) = self.add(list, key, dates, Some(self.input)) {
                     self.ledger.duplicates += 1;

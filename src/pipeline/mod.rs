@@ -10,9 +10,11 @@ mod canaries;
 mod error;
 mod figures;
 mod finish;
+mod gates;
 mod lists;
 mod normalise_file;
 mod opt_outs;
+mod validate;
 mod waves;
 
 use std::collections::BTreeMap;
@@ -34,8 +36,13 @@ use crate::privacy::BudgetLedger;
 use crate::report::{Ledger, Report, Stage, Timings};
 
 pub use error::{ListError, OptOutError, RunError};
+pub use gates::{BrokenGate, Counted};
 pub use normalise_file::{NormaliseFile, Normalised, normalise_file};
 pub use opt_outs::read_for_audit;
+pub use validate::{
+    ColumnCheck, Dialect, Finding, GateCheck, GateOutcome, InputCheck, MatchCheck, Numbers, Part,
+    Sample, Severity, Stored, USUAL_SAMPLE, Validation, WHOLE_UP_TO_BYTES, validate,
+};
 pub use waves::{NoThreads, Threads};
 
 /// How often a run begins again because the opt-out list changed while it went on.
@@ -161,10 +168,14 @@ struct PreviousRuns {
 }
 
 impl PreviousRuns {
+    /// The one that tonight is compared with.
+    fn last(&self) -> Option<&PreviousRun> {
+        self.replaced.as_ref().or(self.chained.as_ref())
+    }
+
     /// Rows of the opt-out source last time.
     fn opt_out_rows(&self) -> Option<u64> {
-        let last = self.replaced.as_ref().or(self.chained.as_ref());
-        last.map(PreviousRun::opt_out_rows)
+        self.last().map(PreviousRun::opt_out_rows)
     }
 }
 
@@ -198,13 +209,15 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
 
     let mut no =
         opt_outs::read(&opt_outs::Road::of(job, keyer), Some(&mut rejects), &mut timings, watch)?;
-    opt_outs::check_shrinking(&no.inputs, begun.previous.opt_out_rows(), &job.policy.opt_outs)?;
+    let rows = no.inputs.iter().map(|input| input.facts.rows).sum();
+    opt_outs::check_shrinking(rows, begun.previous.opt_out_rows(), &job.policy.opt_outs)?;
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
     canaries::opt_out(&mut no.suppressions, &reader);
 
     let mut builder = ListBuilder::default();
     let canary_list = builder.list(&ListName::reserved());
     let lists = lists::read(job, keyer, &mut builder, &mut rejects, &mut timings, watch)?;
+    gates::demand(gates::of_role(&job.gates, Role::List, &lists.inputs, &begun.previous))?;
     canaries::list(&mut builder, canary_list, keyer)?;
     let mut index = timings.time(Stage::Join, || builder.finish());
     bar_opted_out(&mut index, &no.suppressions, keyer, &mut timings);
@@ -227,6 +240,9 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
         accounts.push(ReadInput { ledger: probed.ledger, facts });
     }
     canaries::check(&index, canary_list)?;
+    gates::demand(gates::of_role(&job.gates, Role::Accounts, &accounts, &begun.previous))?;
+    let matched = gates::matched_by_input(&index, lists.inputs.len(), &lists.groups);
+    gates::demand(gates::of_matches(&job.gates, &lists.inputs, &matched))?;
 
     let decided =
         timings.time(Stage::Privacy, || figures::decide(begun, &index, canary_list, watch))?;

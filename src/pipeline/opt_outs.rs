@@ -9,7 +9,7 @@ use super::waves::{self, Work};
 use super::{OptOutError, ReadInput, Rejects, RunError, Watch, hint_of, want};
 use crate::consent::{self, AliasRules, OptOutRow, Purpose, SuppressionReader, Suppressions};
 use crate::input::{
-    self, Batch, ErrorKind, Field, InputError, Limits, Location, Need, Role, Source,
+    self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Role, Source,
 };
 use crate::job::{Job, OptOutSource};
 use crate::key::{Form, Keyer, MatchKey, Secret};
@@ -34,18 +34,18 @@ pub(super) struct Seen {
 }
 
 /// Where and why the first unreadable row is.
-struct FirstUnreadable {
-    location: Location,
-    row: u64,
+pub(super) struct FirstUnreadable {
+    pub(super) location: Location,
+    pub(super) row: u64,
 }
 
-struct Reading<'a, 'r> {
+pub(super) struct Reading<'a, 'r> {
     reader: SuppressionReader,
     default: Hint,
     suppressions: &'a mut Suppressions,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     rejects: Option<&'a mut Rejects<'r>>,
-    first_unreadable: Option<u64>,
+    pub(super) first_unreadable: Option<u64>,
     timings: Timings,
 }
 
@@ -129,24 +129,12 @@ pub(super) fn read(
         if !check_age(location, rules, SystemTime::now())? {
             continue;
         }
-        let source = source_of(road.source, location);
-        let reader = match input::open(&source, Arc::clone(&watch.meter)) {
-            Err(error) if error.kind() == ErrorKind::Missing && is_empty(&error) => {
-                refuse_empty(location, rules)?;
-                continue;
-            }
-            reader => reader,
+        let Some(mut reader) = road.open(location, watch)? else {
+            refuse_empty(location, rules)?;
+            continue;
         };
-        let mut reader = reader?;
-        let mut reading = Reading {
-            reader: SuppressionReader { purpose: road.purpose, keyer: road.keyer.clone() },
-            default: road.source.country.map_or(Hint::None, Hint::Region),
-            suppressions: &mut found.suppressions,
-            ledger: Ledger::new(Role::OptOuts, location.to_string()),
-            rejects: rejects.as_deref_mut(),
-            first_unreadable: None,
-            timings: Timings::default(),
-        };
+        let mut reading =
+            Reading::new(road, location, &mut found.suppressions, rejects.as_deref_mut());
         waves::each_batch(&mut reader, &mut reading, timings, watch)?;
         timings.add(&reading.timings);
         if let (None, Some(row)) = (&first, reading.first_unreadable) {
@@ -154,16 +142,50 @@ pub(super) fn read(
         }
         let ledger = reading.ledger;
         let facts = timings.time(Stage::Input, || reader.finish())?;
-        if facts.rows == 0 {
-            refuse_empty(location, rules)?;
-        }
-        if facts.ended_with_line_end == Some(false) && rules.when_line_end_missing == Gate::Refuse {
-            return Err(OptOutError::LineEndMissing { location: location.clone() }.into());
-        }
+        check_whole(location, &facts, rules)?;
         found.inputs.push(ReadInput { ledger, facts });
     }
-    check_unreadable(&found, first, rules)?;
+    let count = found.inputs.iter().map(|input| input.ledger.rejected.total()).sum();
+    check_unreadable(count, first, rules)?;
     Ok(found)
+}
+
+impl Road<'_> {
+    /// Opens a file of the source; none when there is not even a header in it.
+    pub(super) fn open(
+        &self,
+        location: &Location,
+        watch: &Watch,
+    ) -> Result<Option<BatchReader>, InputError> {
+        match input::open(&source_of(self.source, location), Arc::clone(&watch.meter)) {
+            Err(InputError::Empty { .. }) => Ok(None),
+            reader => reader.map(Some),
+        }
+    }
+
+    /// How rows that name no country are read.
+    pub(super) fn default_hint(&self) -> Hint {
+        self.source.country.map_or(Hint::None, Hint::Region)
+    }
+}
+
+impl<'a, 'r> Reading<'a, 'r> {
+    pub(super) fn new(
+        road: &Road<'_>,
+        location: &Location,
+        suppressions: &'a mut Suppressions,
+        rejects: Option<&'a mut Rejects<'r>>,
+    ) -> Self {
+        Self {
+            reader: SuppressionReader { purpose: road.purpose, keyer: road.keyer.clone() },
+            default: road.default_hint(),
+            suppressions,
+            ledger: Ledger::new(Role::OptOuts, location.to_string()),
+            rejects,
+            first_unreadable: None,
+            timings: Timings::default(),
+        }
+    }
 }
 
 /// What the source's files are now, by place and content: files that a pattern names come and go.
@@ -188,11 +210,10 @@ pub(super) fn are_unchanged(job: &Job, seen: &[Seen]) -> Result<bool, RunError> 
 
 /// Holds the source's size against the previous run's.
 pub(super) fn check_shrinking(
-    inputs: &[ReadInput],
+    now: u64,
     before: Option<u64>,
     rules: &OptOutRules,
 ) -> Result<(), OptOutError> {
-    let now: u64 = inputs.iter().map(|input| input.facts.rows).sum();
     let Some(before) = before else { return Ok(()) };
     let least = u128::from(before) * u128::from(100u64.saturating_sub(rules.max_shrink_percent));
     if rules.when_shrunken == Gate::Refuse && u128::from(now) * 100 < least {
@@ -213,11 +234,22 @@ fn source_of(source: &OptOutSource, location: &Location) -> Source {
     Source { role: Role::OptOuts, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
-fn is_empty(error: &InputError) -> bool {
-    matches!(error, InputError::Empty { .. })
+/// Whether a file that was read to its end has rows, and the last one its line end.
+pub(super) fn check_whole(
+    location: &Location,
+    facts: &Facts,
+    rules: &OptOutRules,
+) -> Result<(), OptOutError> {
+    if facts.rows == 0 {
+        refuse_empty(location, rules)?;
+    }
+    if facts.ended_with_line_end == Some(false) && rules.when_line_end_missing == Gate::Refuse {
+        return Err(OptOutError::LineEndMissing { location: location.clone() });
+    }
+    Ok(())
 }
 
-fn refuse_empty(location: &Location, rules: &OptOutRules) -> Result<(), OptOutError> {
+pub(super) fn refuse_empty(location: &Location, rules: &OptOutRules) -> Result<(), OptOutError> {
     match rules.when_empty {
         Gate::Allow => Ok(()),
         Gate::Refuse => Err(OptOutError::Empty { location: location.clone() }),
@@ -226,7 +258,7 @@ fn refuse_empty(location: &Location, rules: &OptOutRules) -> Result<(), OptOutEr
 
 /// Checks that the file is there and neither stale nor from the future. False when it is not there
 /// and the policy allows that.
-fn check_age(
+pub(super) fn check_age(
     location: &Location,
     rules: &OptOutRules,
     now: SystemTime,
@@ -271,12 +303,12 @@ fn check_time(
     Ok(())
 }
 
-fn check_unreadable(
-    found: &OptOuts,
+/// Whether no more rows stay unread than the policy allows.
+pub(super) fn check_unreadable(
+    count: u64,
     first: Option<FirstUnreadable>,
     rules: &OptOutRules,
 ) -> Result<(), OptOutError> {
-    let count: u64 = found.inputs.iter().map(|input| input.ledger.rejected.total()).sum();
     match first {
         Some(first) if count > rules.max_unreadable_rows => Err(OptOutError::UnreadableRows {
             count,
@@ -289,7 +321,7 @@ fn check_unreadable(
 }
 
 /// What a batch came to: its rows, and the time that they took.
-struct ReadRows {
+pub(super) struct ReadRows {
     rows: Vec<OptOutRow>,
     timings: Timings,
 }

@@ -168,7 +168,22 @@ impl<R: Copy + PartialEq> Counts<R> {
         self.0.iter().map(|(_, count)| count).sum()
     }
 
-    fn named(&self, name: fn(R) -> &'static str) -> BTreeMap<String, u64> {
+    /// The reason that was met most often, and how often.
+    #[must_use]
+    pub fn most(&self) -> Option<(R, u64)> {
+        // Of equals the one that was met first.
+        self.0.iter().rev().max_by_key(|(_, count)| *count).copied()
+    }
+
+    /// How often a reason was met.
+    #[must_use]
+    pub fn of(&self, reason: R) -> u64 {
+        self.0.iter().find(|(known, _)| *known == reason).map_or(0, |&(_, count)| count)
+    }
+
+    /// The counts by the reasons' names.
+    #[must_use]
+    pub fn named(&self, name: fn(R) -> &'static str) -> BTreeMap<String, u64> {
         self.0.iter().map(|&(reason, count)| (name(reason).to_owned(), count)).collect()
     }
 }

@@ -10,4 +10,4 @@ mod files;
 mod formats;
 mod parquet_files;
 mod properties;
-mod support;
+pub mod support;

@@ -13,7 +13,8 @@ use base64::prelude::BASE64_STANDARD;
 use phonematch::consent::Purpose;
 use phonematch::input::Location;
 use phonematch::job::{
-    Files, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+    Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
+    SeveralNumbers,
 };
 use phonematch::key::{self, Secret};
 use phonematch::normalise::Region;
@@ -258,6 +259,7 @@ impl World {
             },
             out: folder.join(out),
             if_exists: IfExists::Error,
+            gates: Gates::NONE,
             previous: Previous::None,
             ledger: folder.join("phonematch.ledger"),
         }
