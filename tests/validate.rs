@@ -464,6 +464,14 @@ fn all_faults_of_a_night_are_named_at_once() {
     assert!(outcome.stderr.contains("3 faults found"), "{}", outcome.stderr);
 }
 
+/// A file that is read, of so many rows, and of which so many are rejected for a reason.
+struct Odd {
+    name: &'static str,
+    bytes: Vec<u8>,
+    rows: u64,
+    rejected: Option<(&'static str, u64)>,
+}
+
 /// What is odd and no fault: read, counted by reason, and the next row is fine.
 #[test]
 fn odd_files_are_read_and_their_bad_rows_counted_by_reason() {
@@ -474,19 +482,22 @@ fn odd_files_are_read_and_their_bad_rows_counted_by_reason() {
     let ragged = "phone,country\n+12025550101,US\n+12025550103\n+12025550104,US,x,y\n";
     let cells = "phone,country\n=cmd|' /C calc'!A0,US\n\"+1202\n5550101\",US\n\u{1b}[2J,US\n\
                  +12025550103,US\n";
-    let cases: [(&str, Vec<u8>, u64, &[(&str, u64)]); 10] = [
-        ("mark", "\u{feff}phone\n+12025550101\n".into(), 1, &[]),
-        ("utf16le", utf16(false), 2, &[]),
-        ("utf16be", utf16(true), 2, &[]),
-        ("cr", "phone,country\r+12025550101,US\r020 7946 0004,GB\r".into(), 2, &[]),
-        ("mixed", "phone\r\n+12025550101\r+12025550103\n".into(), 2, &[]),
-        ("tab", "phone\tcountry\n020 7946 0004\tGB\n".into(), 1, &[]),
-        ("header_only", "phone,country\n".into(), 0, &[]),
-        ("ragged", ragged.into(), 3, &[("malformed_row", 2)]),
-        ("bad_cell", b"phone\n+1202\xff5550101\n+12025550103\n".into(), 2, &[("bad_encoding", 1)]),
-        ("formula", cells.into(), 4, &[("not_a_number", 3)]),
+    let odd = |name, bytes: &[u8], rows| Odd { name, bytes: bytes.to_vec(), rows, rejected: None };
+    let rejecting = |odd: Odd, reason, count| Odd { rejected: Some((reason, count)), ..odd };
+    let bad_cell = odd("bad_cell", b"phone\n+1202\xff5550101\n+12025550103\n", 2);
+    let cases = [
+        odd("mark", "\u{feff}phone\n+12025550101\n".as_bytes(), 1),
+        odd("utf16le", &utf16(false), 2),
+        odd("utf16be", &utf16(true), 2),
+        odd("cr", b"phone,country\r+12025550101,US\r020 7946 0004,GB\r", 2),
+        odd("mixed", b"phone\r\n+12025550101\r+12025550103\n", 2),
+        odd("tab", b"phone\tcountry\n020 7946 0004\tGB\n", 1),
+        odd("header_only", b"phone,country\n", 0),
+        rejecting(odd("ragged", ragged.as_bytes(), 3), "malformed_row", 2),
+        rejecting(bad_cell, "bad_encoding", 1),
+        rejecting(odd("formula", cells.as_bytes(), 4), "not_a_number", 3),
     ];
-    for (name, bytes, rows, rejected) in cases {
+    for Odd { name, bytes, rows, rejected } in cases {
         let scene = Scene::small();
         scene.write("list.csv", bytes);
         let outcome = validate(&scene, &["--json"]).must_end_with(0);
@@ -494,7 +505,7 @@ fn odd_files_are_read_and_their_bad_rows_counted_by_reason() {
         let said = outcome.json();
         let list = inputs(&said, "list")[0];
         assert_eq!(list["rows"], rows, "{name}: {list}");
-        for &(reason, count) in rejected {
+        if let Some((reason, count)) = rejected {
             assert_eq!(list["rejected_by"][reason], count, "{name}: {list}");
         }
         names_no_cell(&validate(&scene, &[]).must_end_with(0).stdout);
