@@ -1,21 +1,17 @@
 //! Where the secret comes from: a file, a descriptor, or a variable that names a file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use phonematch::key::Secret;
-use zeroize::Zeroizing;
 
 use super::args::SecretFlags;
 use super::failure::{EXISTS, Failure, SECRET};
 
 /// Names a secret file where no flag and no job does.
 const VARIABLE: &str = "PHONEMATCH_SECRET_FILE";
-
-/// Longest content of a secret file: 64 hex digits and a line end are 66 bytes.
-const MOST_BYTES: u64 = 128;
 
 /// What a missing secret file means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
@@ -83,36 +79,14 @@ pub fn create(path: &Path) -> Result<(), Failure> {
 }
 
 fn read_file(path: &Path) -> Result<Secret, Failure> {
-    let file = File::open(path).map_err(|error| fail("read", path, &error))?;
-    let metadata = file.metadata().map_err(|error| fail("read", path, &error))?;
-    if !metadata.is_file() {
-        return Err(Failure::new(SECRET, format!("the secret {} is no file", path.display())));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        let message = format!(
-            "the secret file {} can be read by others (mode {:04o}); run: chmod 600 {}",
-            path.display(),
-            metadata.mode() & 0o7777,
-            path.display()
-        );
-        return Err(Failure::new(SECRET, message));
-    }
-    read_content(file, &path.display().to_string())
+    Secret::from_file(path).map_err(|error| Failure::new(SECRET, error.to_string()))
 }
 
 fn read_descriptor(descriptor: u32) -> Result<Secret, Failure> {
     let path = PathBuf::from(format!("/dev/fd/{descriptor}"));
     let file = File::open(&path).map_err(|error| fail("read", &path, &error))?;
-    read_content(file, &format!("on descriptor {descriptor}"))
-}
-
-fn read_content(file: File, named: &str) -> Result<Secret, Failure> {
-    let mut content = Zeroizing::new(Vec::with_capacity(256));
-    file.take(MOST_BYTES).read_to_end(&mut content).map_err(|error| {
-        Failure::new(SECRET, format!("cannot read the secret {named}: {error}"))
-    })?;
-    Secret::from_file_content(&content)
-        .map_err(|error| Failure::new(SECRET, format!("the secret {named} is none: {error}")))
+    let named = format!("on descriptor {descriptor}");
+    Secret::from_reader(file, &named).map_err(|error| Failure::new(SECRET, error.to_string()))
 }
 
 fn fail(action: &str, path: &Path, error: &io::Error) -> Failure {

@@ -16,6 +16,8 @@
 //! holds it. The others are hashed sixteen at a time (`batch`, `lanes`).
 
 mod batch;
+mod columns;
+mod file;
 mod filter;
 mod lanes;
 mod sample;
@@ -34,6 +36,8 @@ use crate::normalise::{E164, Reading, Region};
 use batch::KeyedLanes;
 use lanes::Level;
 
+pub use columns::{NotAKey, NotE164};
+pub use file::SecretFileError;
 pub use filter::Clue;
 pub(crate) use filter::{ClueSeed, Filter};
 pub use sample::is_in_sample;
@@ -164,8 +168,10 @@ impl MatchKey {
 }
 
 impl MatchKey {
-    /// The key's bytes, for a digest under another key.
-    pub(crate) const fn expose_bytes(&self) -> &[u8; KEY_LEN] {
+    /// The key's bytes: for a digest under another key, or for an engine that joins by them. Keyed
+    /// already, but the same for every recipient: they leave the house in no file.
+    #[must_use]
+    pub const fn expose_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
 }

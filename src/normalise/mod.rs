@@ -79,6 +79,7 @@ use tables::Territory;
 
 mod batch;
 mod clean;
+mod columns;
 mod damage;
 mod dialled;
 mod digits;
@@ -94,8 +95,10 @@ mod second_reader;
 mod slow;
 mod suppress;
 mod tables;
+mod texts;
 
 pub use batch::{Cell, Readings, Tally, read_array, read_cells};
+pub use columns::{Hints, MOST_ROWS, columns_type, read_columns};
 pub use damage::numbers_in_cell;
 pub use e164::{E164, E164_TEXT_LEN};
 pub use explain::{Explanation, explain};
@@ -104,6 +107,8 @@ pub use region::{NumberType, Region};
 pub use slow::METADATA_VERSION;
 pub use suppress::{is_valid, read_for_suppression};
 pub use tables::{metadata_digest, tables_version};
+pub(crate) use texts::with_cells;
+pub use texts::{NotText, Texts};
 
 /// A number that was read: sixteen bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,6 +131,20 @@ pub enum Hint {
     Region(Region),
     /// Nothing is known: only international spellings can be read.
     None,
+}
+
+impl Hint {
+    /// How a row's number is to be read: against its own country, else as the source's are. A
+    /// country that nobody can read is not the source's: only international spellings can be read
+    /// then.
+    #[must_use]
+    pub fn of_row(country: &[u8], default: Self) -> Self {
+        match Region::from_code(country) {
+            Some(region) => Self::Region(region),
+            None if country.trim_ascii().is_empty() => default,
+            None => Self::None,
+        }
+    }
 }
 
 /// Which checks stand in front of libphonenumber's decision.

@@ -28,7 +28,7 @@ use crate::input::{self, Facts, Field, Location, Meter, Need, Role, Want};
 use crate::job::{IfExists, Job, Previous};
 use crate::join::{InputNo, ListBuilder, ListIndex, ListName};
 use crate::key::Keyer;
-use crate::normalise::{Hint, Region};
+use crate::normalise::Hint;
 use crate::output::{
     Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
 };
@@ -276,14 +276,9 @@ fn reads_stdin(job: &Job) -> bool {
     job.accounts.locations.iter().chain(lists).any(|location| *location == Location::Stdin)
 }
 
-/// How a row's number is to be read: against its own country, else against the source's. A country
-/// that nobody can read is not the source's: only international spellings can be read then.
+/// How a row's number is to be read.
 fn hint_of(country: &[u8], default: Hint) -> Hint {
-    match Region::from_code(country) {
-        Some(region) => Hint::Region(region),
-        None if country.trim_ascii().is_empty() => default,
-        None => Hint::None,
-    }
+    Hint::of_row(country, default)
 }
 
 fn want(columns: &BTreeMap<Field, String>, field: Field, need: Need) -> Want {
