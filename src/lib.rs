@@ -30,6 +30,9 @@
 //! owns the rayon pool; the secret is a value. Nothing that holds a number prints it: the ways out
 //! of such a type are the methods named `expose_…`, so that one search finds them all.
 //!
+//! The folder `python` holds a member of the workspace that hands columns of Python's to
+//! [`normalise::read_columns`] and [`key::Keyer::key_column`]; it converts and calls.
+//!
 //! Memory grows with the lists (at most 40 bytes a list row) and the opt-outs, not with the export.
 
 #![doc = include_str!("privacy.md")]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each dependency and the only places of `src` that may name it.
-const DOORS: [(&str, &[&str]); 12] = [
+/// Each dependency and the only places that may name it.
+const DOORS: [(&str, &[&str]); 14] = [
     ("clap", &["src/cli"]),
     ("toml", &["src/cli"]),
     ("indicatif", &["src/cli"]),
@@ -17,6 +17,8 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("phonenumber", &["src/normalise/second_reader.rs"]),
     ("parquet", &["src/input", "src/output", "src/audit"]),
     ("flate2", &["src/input"]),
+    ("pyo3", &["python/src"]),
+    ("arrow_pyarrow", &["python/src"]),
 ];
 
 /// Longest file, in lines, with its tests. The aim is 400; generated tables are marked as such.
@@ -57,7 +59,8 @@ fn each_dependency_enters_by_one_door() {
     let mut through_the_window = Vec::new();
     // The generator of the tables is a maintainer's program and no part of the product.
     let product = |(path, _): &(String, String)| !path.starts_with("src/normalise/tables/generate");
-    for (path, text) in sources("src").into_iter().filter(product) {
+    let all = [sources("src"), sources("python/src")].concat();
+    for (path, text) in all.into_iter().filter(product) {
         for (name, doors) in DOORS {
             if doors.iter().any(|door| path.starts_with(door)) {
                 continue;
@@ -82,7 +85,7 @@ fn the_search_for_crate_names_knows_them_from_others() {
 #[test]
 fn no_file_outgrows_what_a_person_reads_in_one_go() {
     let mut long = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "python/src"] {
         for (path, text) in sources(folder) {
             let generated = text.lines().take(5).any(|line| line.contains("@generated"));
             if !generated && text.lines().count() > MOST_LINES {
@@ -116,7 +119,7 @@ fn the_library_neither_prints_nor_exits() {
 
 #[test]
 fn every_module_opens_with_its_question() {
-    for (path, text) in sources("src") {
+    for (path, text) in [sources("src"), sources("python/src")].concat() {
         if !path.contains("/tests") {
             assert!(text.starts_with("//!"), "{path}");
         }
@@ -147,6 +150,9 @@ fn no_file_knows_the_machine_it_was_written_on() {
     let places = ["home", "root", "work", "Users", "mnt"].map(|place| format!("/{place}/"));
     let mut kept = files("src");
     kept.extend([files("tests"), files("benches"), files("fixtures"), files(".ci")].concat());
+    for folder in ["src", "phonematch", "tests", "examples", "benches"] {
+        kept.extend(files(&format!("python/{folder}")));
+    }
     for name in ["README.md", "Cargo.toml", "Cargo.lock", ".gitignore", ".rustfmt.toml"] {
         kept.extend(Some(root().join(name)).filter(|path| path.exists()));
     }
@@ -274,4 +280,17 @@ fn the_tests_that_the_threat_table_names_are_there() {
     }
     assert!(named > 40, "only {named} proofs were found");
     assert!(absent.is_empty(), "{absent:#?}");
+}
+
+/// The Python module converts and calls: what it decides would be decided twice.
+#[test]
+fn the_python_module_is_unsafe_in_one_file_and_starts_no_thread() {
+    let members = sources("python/src");
+    assert!(members.len() > 3, "only {} files", members.len());
+    for (path, text) in members {
+        let code = || text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let says = |word: &str| code().any(|line| line.contains(word));
+        assert_eq!(says("unsafe"), path.ends_with("/stream.rs"), "{path}");
+        assert!(!says("rayon") && !says("thread::spawn"), "{path}");
+    }
 }

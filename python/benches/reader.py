@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""How fast is the reader through Python, beside the library itself and Python `phonenumbers`?
+
+    cargo bench --bench batch -- --save-baseline reader     # the library's figures, same rows
+    python python/benches/reader.py                         # with the wheel of a release build
+
+Reads a million rows of three mixes of the corpus sample (cycled), as one Arrow column each:
+`clean` is E.164 as a messenger stores it, `corpus` is what people write, read against the row's
+country. `phonenumbers` reads the first ten thousand rows of each; its decisions must be ours.
+Writes a table to standard output. Nothing else may run on the machine meanwhile.
+"""
+
+import json
+import statistics
+import time
+from pathlib import Path
+
+import phonematch
+import phonenumbers
+import pyarrow as pa
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "fixtures" / "corpus" / "phones-sample.tsv"
+ROWS = 1_000_000
+FEW = 10_000
+TIMES = 7
+
+
+def mixes():
+    lines = CORPUS.read_text(encoding="utf-8").split("\n")[1:]
+    cells = [line.split("\t") for line in lines if line]
+    corpus = [(row[0], row[1]) for row in cells]
+    clean = [(row[3], "") for row in cells if row[3]]
+    return {"clean": clean, "corpus": corpus}
+
+
+def cycled(column):
+    return pa.array((column * (ROWS // len(column) + 1))[:ROWS])
+
+
+def reference(text, country):
+    try:
+        number = phonenumbers.parse(text, country or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def seconds(work):
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def of_library(mix):
+    """Criterion's median of the library's bench on these rows, nanoseconds a row."""
+    for folder in sorted((ROOT / "target" / "criterion").glob(f"*/*{mix}*")):
+        figures = folder / "reader" / "estimates.json"
+        if "array" in str(folder) and figures.exists():
+            return json.loads(figures.read_text())["median"]["point_estimate"] / ROWS
+    return None
+
+
+def main():
+    print("nanoseconds a row  " + f"{'library':>10} {'Python':>10} {'share':>8} {'phonenumbers':>13} {'times':>8}")
+    for mix, rows in mixes().items():
+        phones, countries = (list(column) for column in zip(*rows, strict=True))
+        column, country = cycled(phones), cycled(countries)
+        how = {"export": True} if mix == "clean" else {"country": country}
+        read = lambda: phonematch.normalise(column, damage_checks=False, **how)  # noqa: B023, E731
+        read()
+        ours = statistics.median(seconds(read) for _ in range(TIMES)) / ROWS * 1e9
+        few = rows[:FEW]
+        answers = []
+        theirs = seconds(lambda: answers.extend(reference(*row) for row in few)) / len(few) * 1e9  # noqa: B023
+        assert pa.array(read().e164).to_pylist()[: len(few)] == answers, "decisions differ"
+        library = of_library(mix)
+        share = f"{library / ours:8.0%}" if library else f"{'–':>8}"
+        shown = f"{library:10.1f}" if library else f"{'–':>10}"
+        print(f"{mix:<18} {shown} {ours:10.1f} {share} {theirs:13.0f} {theirs / ours:8.0f}")
+
+
+if __name__ == "__main__":
+    main()
