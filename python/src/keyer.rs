@@ -1,6 +1,6 @@
 //! Keys and tokens under a secret that stays in its file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_empty_array};
@@ -44,6 +44,10 @@ pub(crate) struct Keyer {
 impl Keyer {
     #[new]
     fn new(secret_file: PathBuf) -> PyResult<Self> {
+        if is_a_secret(&secret_file) {
+            // An error about that path would quote it.
+            return Err(SecretError::new_err("give the path of the secret's file, not the secret"));
+        }
         let secret = Secret::from_file(&secret_file)
             .map_err(|error| SecretError::new_err(error.to_string()))?;
         let keyer = key::Keyer::new(&secret);
@@ -134,6 +138,12 @@ impl Keyer {
             Ok(Arc::new(tokens.map_err(|error| PyValueError::new_err(error.to_string()))?))
         })
     }
+}
+
+/// Whether the path is what a secret file holds: 64 hex digits.
+fn is_a_secret(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes().trim_ascii();
+    text.len() == 64 && text.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// Makes a column of a column, part by part. `work` is told how many rows came before.
