@@ -93,8 +93,8 @@ def test_what_is_given_back_is_taken_by_everybody():
     assert pa.array(read.reason).to_pylist() == [row["reason"] for row in READ]
     assert pa.array(read.region).to_pylist() == [row["region"] for row in READ]
     assert pa.array(read.type).to_pylist() == [row["type"] for row in READ]
-    table = pa.table(read)
-    assert duckdb.sql("select count(e164) from table").fetchall() == [(3,)]
+    numbers = pa.table(read)
+    assert duckdb.sql("select count(e164) from numbers").fetchall() == [(3,)]
     assert pa.schema(read).names == ["e164", "region", "type", "reason"]
 
 

@@ -9,6 +9,18 @@ class _ArrowStream(Protocol):
 
 _Arrow = _ArrowArray | _ArrowStream
 
+__all__ = [
+    "METADATA_VERSION",
+    "Column",
+    "Keyer",
+    "Normalised",
+    "Reading",
+    "SecretError",
+    "__version__",
+    "normalise",
+    "read",
+]
+
 METADATA_VERSION: str
 __version__: str
 
