@@ -420,6 +420,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         previous: Previous::None,
         ledger: scene.folder.path().join("phonematch.ledger"),
         gates: Gates::NONE,
+        memory: None,
     }
 }
 

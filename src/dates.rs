@@ -35,6 +35,16 @@ impl Moment {
     /// After every other.
     pub const LAST: Self = Self(NonZeroU32::MAX);
 
+    /// The second as a table keeps it; zero is none.
+    pub(crate) fn to_bits(moment: Option<Self>) -> u32 {
+        moment.map_or(0, |moment| moment.0.get())
+    }
+
+    /// The inverse of [`Moment::to_bits`].
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        NonZeroU32::new(bits).map(Self)
+    }
+
     fn from_second(second: i64) -> Option<Self> {
         u32::try_from(second.checked_add(1)?).ok().and_then(NonZeroU32::new).map(Self)
     }

@@ -41,6 +41,18 @@ pub struct Job {
     pub ledger: PathBuf,
     /// What the data must be like for anything to be published.
     pub gates: Gates,
+    /// How much memory the run may take; none: as much as its lists need.
+    pub memory: Option<MemoryBudget>,
+}
+
+/// How much memory a run may take. Lists that do not fit are joined in several passes over the
+/// export.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryBudget {
+    /// Bytes of the whole run: its buffers, its opt-outs, its lists.
+    Run(u64),
+    /// Bytes of list rows alone, for callers that keep account of the rest themselves.
+    Lists(u64),
 }
 
 /// Limits on what a run finds in its data; none holds unless the job sets it.

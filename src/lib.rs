@@ -34,6 +34,8 @@
 //! [`normalise::read_columns`] and [`key::Keyer::key_column`]; it converts and calls.
 //!
 //! Memory grows with the lists (at most 40 bytes a list row) and the opt-outs, not with the export.
+//! A job may set a budget: lists that are larger are joined in several passes over the export
+//! ([`job::MemoryBudget`]), and the same bytes come out.
 
 #![doc = include_str!("privacy.md")]
 

@@ -16,6 +16,7 @@
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
+//! | `passes.rs` | budgets | lists that are larger than the job's memory: the same comes out |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
@@ -51,6 +52,7 @@ mod layout;
 mod model;
 mod nights;
 mod pages;
+mod passes;
 mod policies;
 mod privacy;
 mod properties;

@@ -6,7 +6,9 @@
 //! - two recipients have no token in common;
 //! - a person who says no, in any of the ways there are, leaves every file that an advertiser sees
 //!   byte for byte as it is in the same world where that person never had an account; where the
-//!   policy adds noise, on the night after too.
+//!   policy adds noise, on the night after too;
+//! - a job with memory for a few list rows only, which takes several passes over the export, comes
+//!   to the same bytes and counts.
 //!
 //! `cargo test` tries 500. The long run is
 //!
@@ -14,7 +16,7 @@
 //! PHONEMATCH_WORLDS=100000 cargo test --release --locked --test main worlds:: -- --nocapture
 //! ```
 //!
-//! and says at the end what it tried; its results stand in `benches/runs`. A world is two runs, four
+//! and says at the end what it tried; its results stand in `benches/runs`. A world is three runs, five
 //! where figures are noisy, of one thread in a folder in memory (`/dev/shm`, where there is one);
 //! several worlds go at once. `PHONEMATCH_WORLD=17` tries world 17 alone.
 
@@ -26,8 +28,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use phonematch::job::Job;
-use phonematch::pipeline::{self, Threads, Watch};
+use phonematch::job::{Job, MemoryBudget};
+use phonematch::pipeline::{self, Outcome, Threads, Watch};
 
 use crate::model::{
     Released, closure, explain, naive_job, released_by_the_program, without_withheld,
@@ -35,7 +37,7 @@ use crate::model::{
 use crate::support::keys::{Form, token};
 use crate::support::random::Random;
 use crate::support::small_worlds::{Account, OptOut, Size, World, any_form, hashed_cell};
-use crate::support::{SECRET_HEX, pages, tables};
+use crate::support::{SECRET_HEX, json_file, pages, published_bytes, tables};
 
 /// Worlds in `cargo test`.
 const WORLDS: u64 = 500;
@@ -58,6 +60,8 @@ struct Tally {
     noisy: u64,
     /// Worlds where the one who said no would have come out otherwise.
     missed: u64,
+    /// Worlds that were joined in several passes, beside in one.
+    in_passes: u64,
     /// By the way in which they said it.
     ways: BTreeMap<&'static str, u64>,
 }
@@ -71,6 +75,7 @@ impl Tally {
         self.hidden += other.hidden;
         self.noisy += other.noisy;
         self.missed += other.missed;
+        self.in_passes += other.in_passes;
         for (way, count) in other.ways {
             *self.ways.entry(way).or_default() += count;
         }
@@ -162,6 +167,36 @@ fn run(world: &World, folder: &Path, out: &str, ledger: &str) -> Result<(), Stri
     done.map(drop).map_err(|error| format!("the run fails: {error}"))
 }
 
+/// Runs the same night again with memory for a few list rows: it must come to the same.
+fn run_in_passes(
+    world: &World,
+    folder: &Path,
+    random: &mut Random,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    const BYTES_A_ROW: u64 = 48;
+    let rows: usize = world.list_rows.iter().map(Vec::len).sum();
+    let memory = Some(MemoryBudget::Lists(random.below(rows + 1) as u64 * BYTES_A_ROW));
+    let out = "left-in-passes";
+    let job = Job { ledger: folder.join("passes.ledger"), memory, ..world.job(folder, out) };
+    match pipeline::run(&job, &Watch::default()) {
+        Ok(Outcome::Published { report, .. }) => tally.in_passes += u64::from(report.passes > 1),
+        other => return Err(format!("the run in passes ends with {other:?}")),
+    }
+    let rows = |run: &str| {
+        let report = json_file(&folder.join(run).join("report.json"));
+        ["inputs", "lists", "countries"].map(|part| report[part].clone())
+    };
+    if rows("left") != rows(out) {
+        return Err(format!("rows are counted otherwise with {memory:?}"));
+    }
+    let [whole, passes] = ["left", out].map(|run| published_bytes(&folder.join(run)));
+    match whole.iter().zip(&passes).find(|(one, other)| one != other) {
+        None if whole.len() == passes.len() => Ok(()),
+        differs => Err(format!("{:?} differs with {memory:?}", differs.map(|it| &it.0.0))),
+    }
+}
+
 /// The night after: every list lost its last row.
 fn night_after(world: &World) -> World {
     let mut next = world.clone();
@@ -188,6 +223,7 @@ fn judge(seed: u64, folder: &Path) -> Result<Tally, String> {
     tally.missed += u64::from(counted.is_some());
 
     run(&twins.left, folder, "left", "left.ledger")?;
+    run_in_passes(&twins.left, folder, random, &mut tally)?;
     let found = check_release(&twins.left, folder, &mut tally)?;
     for alias in closure(leaver) {
         if is_out(&alias, &found, &world) {
@@ -313,6 +349,7 @@ fn whoever_says_no_looks_like_one_who_never_had_an_account_in_every_small_world(
         assert!(tally.missed * 2 > tally.worlds, "too few were missed: {tally:?}");
         assert!(tally.two_recipients > 0 && tally.shown > 0 && tally.hidden > 0, "{tally:?}");
         assert!(tally.noisy * 5 > tally.worlds, "{tally:?}");
+        assert!(tally.in_passes * 2 > tally.worlds, "{tally:?}");
         assert_eq!(tally.ways.len(), WAYS.len(), "{tally:?}");
     }
 }

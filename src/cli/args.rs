@@ -158,6 +158,10 @@ pub struct MatchFlags {
     /// Ledger that figures are charged to [default: phonematch.ledger beside the run folder].
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Memory that the run may take, such as 200MB: larger lists are joined in several passes over
+    /// the export, with the same result [default: as much as the lists need].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,

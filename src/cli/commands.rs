@@ -86,6 +86,7 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
         "lists": report.lists.len(),
         "elapsed_ms": report.elapsed_ms,
         "peak_memory_bytes": report.peak_memory_bytes,
+        "passes": report.passes,
         "alarms": report.alarms,
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use phonematch::input::{ErrorKind, InputError};
+use phonematch::join::ScratchError;
 use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
 use phonematch::privacy::LedgerError;
@@ -124,6 +125,11 @@ impl From<RunError> for Failure {
             RunError::List(_) => CONFIG,
             RunError::CanaryEscaped { .. } | RunError::AuditFailed { .. } => BUG,
             RunError::OptOutsKeepChanging { .. } | RunError::OptOutsChanged => IO,
+            RunError::Scratch(ScratchError::Io { ref source, .. }) => {
+                return Self::new(IO, format!("{error} ({source})"));
+            }
+            RunError::Scratch(ScratchError::Changed { .. }) => IO,
+            RunError::MemoryTooSmall { .. } | RunError::ExportReadOnce { .. } => CONFIG,
             RunError::Ledger(error) => return error.into(),
             RunError::BudgetExhausted { .. } | RunError::Gates { .. } => DATA,
             RunError::Interrupted => INTERRUPTED,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use phonematch::consent::{Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
-    Files, Gates, Identifier, IfExists, Job, LEDGER, ListSource, OptOutSource, Phones, Previous,
-    SeveralNumbers,
+    Files, Gates, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget, OptOutSource,
+    Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
 use super::failure::{CONFIG, Failure, USAGE};
 use super::secret::{self, IfMissing, SecretInJob};
+use super::size;
 
 /// The purposes that this version runs.
 const PURPOSES: [Purpose; 2] = [Purpose::Ads, Purpose::AntiSpam];
@@ -34,6 +35,7 @@ struct JobFile {
     if_exists: Option<IfExistsWord>,
     previous: Option<String>,
     ledger: Option<PathBuf>,
+    memory: Option<String>,
     recipient: Option<String>,
     #[serde(default)]
     secret: SecretTable,
@@ -186,6 +188,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         if_exists: if_exists(flags, &file),
         previous: previous(flags, &file, &base),
         gates: gates(&file.gates)?,
+        memory: memory(flags, &file)?,
     };
     check_stdin(&job)?;
     check_signals(&job)?;
@@ -506,6 +509,22 @@ fn ledger(flags: &MatchFlags, file: &JobFile, base: &Path, out: &Path) -> PathBu
     let listed = || file.ledger.as_ref().map(|ledger| base.join(ledger));
     let given = flags.ledger.clone().or_else(listed);
     given.unwrap_or_else(|| out.with_file_name(LEDGER))
+}
+
+/// The budget of memory: typed, else as the file says, else none.
+fn memory(flags: &MatchFlags, file: &JobFile) -> Result<Option<MemoryBudget>, Failure> {
+    let no_size = "takes a size such as 200MB or 1.5GB";
+    match (&flags.memory, &file.memory) {
+        (Some(typed), _) => match size::bytes(typed) {
+            Some(bytes) => Ok(Some(MemoryBudget::Run(bytes))),
+            None => Err(usage(format!("--memory {no_size}"))),
+        },
+        (None, Some(written)) => match size::bytes(written) {
+            Some(bytes) => Ok(Some(MemoryBudget::Run(bytes))),
+            None => Err(wrong(format!("memory {no_size}"))),
+        },
+        (None, None) => Ok(None),
+    }
 }
 
 /// Standard input can be one input, and never the opt-outs, which are read twice.

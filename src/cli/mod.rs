@@ -7,6 +7,7 @@ mod job_file;
 mod progress;
 mod runs;
 mod secret;
+mod size;
 mod table;
 mod validation;
 

@@ -22,7 +22,7 @@ pub struct Progress {
 impl Progress {
     /// Begins to show how much of the job's input is read.
     pub fn begin(job: &Job, meter: Arc<Meter>) -> Self {
-        let total = input_bytes(job);
+        let (total, export) = (input_bytes(job), bytes_of(&job.accounts.locations));
         let (stop, stopped) = mpsc::channel::<()>();
         let is_terminal = io::stderr().is_terminal();
         let thread = thread::spawn(move || {
@@ -30,8 +30,13 @@ impl Progress {
             let begun = Instant::now();
             let interval = if is_terminal { BAR_INTERVAL } else { LOG_INTERVAL };
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                // Lists that are larger than the job's memory take several passes over the export.
+                let total = total + export * (meter.passes() - 1);
                 match &bar {
-                    Some(bar) => bar.set_position(meter.bytes_read()),
+                    Some(bar) => {
+                        bar.set_length(total);
+                        bar.set_position(meter.bytes_read());
+                    }
                     None => log(&meter, total, begun),
                 }
             }
@@ -67,6 +72,7 @@ fn log(meter: &Meter, total: u64, begun: Instant) {
         rows = meter.rows_read(),
         bytes = meter.bytes_read(),
         of_bytes = total,
+        passes = meter.passes(),
         elapsed_s = begun.elapsed().as_secs(),
         "reading"
     );
@@ -75,11 +81,9 @@ fn log(meter: &Meter, total: u64, begun: Instant) {
 fn input_bytes(job: &Job) -> u64 {
     let lists = job.lists.iter().flat_map(|list| &list.files.locations);
     let opt_outs = job.opt_outs.locations().unwrap_or_default();
-    let all = job.accounts.locations.iter().chain(lists).chain(&opt_outs);
-    all.filter_map(|location| match location {
-        Location::Path(path) => path.metadata().ok(),
-        Location::Stdin => None,
-    })
-    .map(|metadata| metadata.len())
-    .sum()
+    bytes_of(job.accounts.locations.iter().chain(lists).chain(&opt_outs))
+}
+
+fn bytes_of<'a>(locations: impl IntoIterator<Item = &'a Location>) -> u64 {
+    locations.into_iter().filter_map(Location::bytes).sum()
 }

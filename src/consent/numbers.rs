@@ -49,6 +49,12 @@ impl Numbers {
         self.filter.may_hold(self.seed.clue(digits))
     }
 
+    /// How many bytes they take: the standard table has a byte beside each place, and fills seven
+    /// of eight.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.capacity() * 8 / 7 * (size_of::<u64>() + 1) + self.filter.bytes()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

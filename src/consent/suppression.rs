@@ -172,6 +172,12 @@ impl Suppressions {
         self.numbers.expose_digits()
     }
 
+    /// How many bytes they take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.numbers.bytes() + self.hashed.capacity() * 8 / 7 * (size_of::<MatchKey>() + 1)
+    }
+
     /// Every hashed row's key, in no order.
     pub fn hashed_keys(&self) -> impl Iterator<Item = MatchKey> + '_ {
         self.hashed.iter().copied()

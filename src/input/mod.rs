@@ -118,6 +118,8 @@ impl Limits {
 pub struct Meter {
     bytes_read: AtomicU64,
     rows_read: AtomicU64,
+    /// Passes beyond the first.
+    passes_again: AtomicU64,
 }
 
 impl Meter {
@@ -131,6 +133,17 @@ impl Meter {
     #[must_use]
     pub fn rows_read(&self) -> u64 {
         self.rows_read.load(Ordering::Relaxed)
+    }
+
+    /// How often the export is going to be read, as far as is known.
+    #[must_use]
+    pub fn passes(&self) -> u64 {
+        1 + self.passes_again.load(Ordering::Relaxed)
+    }
+
+    /// Says how often the export is going to be read.
+    pub(crate) fn expect_passes(&self, passes: u64) {
+        self.passes_again.store(passes.saturating_sub(1), Ordering::Relaxed);
     }
 
     fn add_bytes(&self, bytes: u64) {

@@ -11,13 +11,48 @@ use super::{
 };
 use crate::key::{Form, Listed, MatchKey, ToldBy};
 
+/// What is known of all lists together, however many of their rows are in memory.
+#[derive(Clone, Default)]
+pub(super) struct Roll {
+    pub(super) lists: Vec<ListName>,
+    list_numbers: HashMap<ListName, ListNo>,
+    pub(super) forms: Vec<Form>,
+    regions: Regions,
+}
+
+impl Roll {
+    /// Adds a list or finds it.
+    pub(super) fn list(&mut self, name: &ListName) -> ListNo {
+        if let Some(&list) = self.list_numbers.get(name) {
+            return list;
+        }
+        let list = ListNo(to_u32(self.lists.len()));
+        self.lists.push(name.clone());
+        self.list_numbers.insert(name.clone(), list);
+        list
+    }
+
+    /// Says that lists hold keys of `form`.
+    pub(super) fn use_form(&mut self, form: Form) {
+        if !self.forms.contains(&form) {
+            self.forms.push(form);
+            // A person in both forms is known by the first, in whatever order lists came.
+            self.forms.sort_unstable();
+        }
+    }
+
+    /// Notes where a list has a number.
+    pub(super) fn note(&mut self, listed: &Listed) {
+        if let ToldBy::Number(region) = listed.told_by {
+            self.regions.add(region);
+        }
+    }
+}
+
 /// Takes the rows of every list, then becomes the index.
 #[derive(Default)]
 pub struct ListBuilder {
-    lists: Vec<ListName>,
-    list_numbers: HashMap<ListName, ListNo>,
-    forms: Vec<Form>,
-    regions: Regions,
+    roll: Roll,
     origins: Origins,
     /// By slot: its key, its first member, and its clue.
     keys: Vec<MatchKey>,
@@ -31,6 +66,13 @@ pub struct ListBuilder {
     dates: MemberDates,
 }
 
+/// A list number as a slot keeps it while lists are read.
+#[derive(Clone, Copy)]
+pub(super) struct SlotRow {
+    pub(super) key: MatchKey,
+    pub(super) clue: KeptClue,
+}
+
 /// What became of a list number on its way into the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Added {
@@ -40,17 +82,27 @@ pub enum Added {
     Duplicate(u32),
 }
 
+impl Added {
+    /// The member of the row's list and number.
+    #[must_use]
+    pub const fn member(self) -> u32 {
+        match self {
+            Self::Member(member) | Self::Duplicate(member) => member,
+        }
+    }
+}
+
 /// Lists and inputs as they come together, numbered.
 #[derive(Default)]
-struct Origins {
-    known: Vec<Origin>,
+pub(super) struct Origins {
+    pub(super) known: Vec<Origin>,
     numbers: HashMap<Origin, u32>,
     /// Rows of one list come one after the other.
     last: Option<u32>,
 }
 
 impl Origins {
-    fn number(&mut self, origin: Origin) -> u32 {
+    pub(super) fn number(&mut self, origin: Origin) -> u32 {
         if let Some(last) = self.last.filter(|&last| self.known[last as usize] == origin) {
             return last;
         }
@@ -65,30 +117,25 @@ impl Origins {
 }
 
 impl ListBuilder {
+    /// A builder for some of the rows of the lists of a roll.
+    pub(super) fn of(roll: Roll) -> Self {
+        Self { roll, ..Self::default() }
+    }
+
     /// Adds a list or finds it.
     pub fn list(&mut self, name: &ListName) -> ListNo {
-        if let Some(&list) = self.list_numbers.get(name) {
-            return list;
-        }
-        let list = ListNo(to_u32(self.lists.len()));
-        self.lists.push(name.clone());
-        self.list_numbers.insert(name.clone(), list);
-        list
+        self.roll.list(name)
     }
 
     /// Says that lists hold keys of `form`.
     pub fn use_form(&mut self, form: Form) {
-        if !self.forms.contains(&form) {
-            self.forms.push(form);
-            // A person in both forms is known by the first, in whatever order lists came.
-            self.forms.sort_unstable();
-        }
+        self.roll.use_form(form);
     }
 
     /// The forms in which accounts must be looked up.
     #[must_use]
     pub fn forms(&self) -> &[Form] {
-        &self.forms
+        &self.roll.forms
     }
 
     /// Fetches what adding these numbers will look at, all at once instead of one after the other.
@@ -100,10 +147,17 @@ impl ListBuilder {
 
     /// Adds a list number that is counted in `input`, or through a group of the caller's.
     pub fn add(&mut self, list: ListNo, listed: Listed, input: Option<InputNo>) -> Added {
+        self.roll.note(&listed);
+        let row = SlotRow { key: listed.key, clue: KeptClue::of(listed) };
+        self.add_row(list, row, input)
+    }
+
+    /// Adds a list number whose region the roll knows.
+    pub(super) fn add_row(&mut self, list: ListNo, row: SlotRow, input: Option<InputNo>) -> Added {
         let origin = Origin { list, input: input.unwrap_or(COUNTED_ELSEWHERE) };
-        let same = |place: u32| self.keys[place as usize] == listed.key;
-        let Some(place) = self.table.find(listed.key.table_hash(), same) else {
-            let slot = self.add_slot(listed);
+        let same = |place: u32| self.keys[place as usize] == row.key;
+        let Some(place) = self.table.find(row.key.table_hash(), same) else {
+            let slot = self.add_slot(row);
             return self.add_member(slot, origin);
         };
         let slot = SlotNo(place);
@@ -134,15 +188,12 @@ impl ListBuilder {
         self.origins.known[self.members[member as usize].origin as usize].list
     }
 
-    fn add_slot(&mut self, listed: Listed) -> SlotNo {
-        let entry = Entry { hash: listed.key.table_hash(), place: to_u32(self.keys.len()) };
+    fn add_slot(&mut self, row: SlotRow) -> SlotNo {
+        let entry = Entry { hash: row.key.table_hash(), place: to_u32(self.keys.len()) };
         self.table.insert(entry, || entries(&self.keys));
-        if let ToldBy::Number(region) = listed.told_by {
-            self.regions.add(region);
-        }
-        push(&mut self.keys, listed.key);
+        push(&mut self.keys, row.key);
         push(&mut self.first_members, to_u32(self.members.len()));
-        push(&mut self.clues, KeptClue::of(listed).to_bits());
+        push(&mut self.clues, row.clue.to_bits());
         SlotNo(entry.place)
     }
 
@@ -156,6 +207,12 @@ impl ListBuilder {
     /// Notes the dates of a row of a member, its first row or a duplicate.
     pub fn date(&mut self, member: u32, dates: RowDates) {
         self.dates.add(member, dates);
+    }
+
+    /// True when some row tells when its list's owner last dealt with the customer.
+    #[must_use]
+    pub fn has_contacts(&self) -> bool {
+        !self.dates.contacts.is_empty()
     }
 
     /// A member's list.
@@ -172,12 +229,12 @@ impl ListBuilder {
         self.keys.shrink_to_fit();
         self.members.shrink_to_fit();
         let kept = self.clues.iter().map(|&bits| KeptClue::from_bits(bits));
-        let screen = Screen::of(kept, self.regions, self.forms);
+        let screen = Screen::of(kept, self.roll.regions, self.roll.forms);
         // The memory of the two columns that only building needed serves for two of the index's.
         let accounts = reuse(self.first_members, ListIndex::NO_ACCOUNT);
         let attributes = reuse(self.clues, ListIndex::NO_ATTRIBUTES);
         ListIndex {
-            lists: self.lists,
+            lists: self.roll.lists,
             origins: self.origins.known,
             keys: self.keys,
             accounts,
@@ -188,6 +245,8 @@ impl ListBuilder {
             twins: HashMap::new(),
             dates: self.dates,
             told: Told::default(),
+            twins_before: HashMap::new(),
+            let_go: Vec::new(),
         }
     }
 
@@ -206,11 +265,12 @@ impl ListBuilder {
 
 impl std::fmt::Debug for ListBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ListBuilder({} lists, {} members)", self.lists.len(), self.members.len())
+        let lists = self.roll.lists.len();
+        write!(f, "ListBuilder({lists} lists, {} members)", self.members.len())
     }
 }
 
-fn entries(keys: &[MatchKey]) -> impl Iterator<Item = Entry> + '_ {
+pub(super) fn entries(keys: &[MatchKey]) -> impl Iterator<Item = Entry> + '_ {
     (0..).zip(keys).map(|(place, key)| Entry { hash: key.table_hash(), place })
 }
 
@@ -222,7 +282,7 @@ fn reuse(mut column: Vec<u32>, value: u32) -> Vec<u32> {
 
 /// Pushes, growing by a sixteenth: a vector that doubles may hold twice what it needs. Large
 /// blocks grow in place, so that this costs little.
-fn push<T>(column: &mut Vec<T>, value: T) {
+pub(super) fn push<T>(column: &mut Vec<T>, value: T) {
     if column.len() == column.capacity() {
         column.reserve_exact(column.len() / 16 + 1024);
     }

@@ -31,6 +31,10 @@ pub struct ListIndex {
     pub(super) dates: MemberDates,
     /// By slot.
     pub(super) told: Told,
+    /// The same where the other form is in the index of an earlier pass.
+    pub(super) twins_before: HashMap<SlotNo, Before>,
+    /// By list, as far as it goes: numbers that are no longer here, because nobody had them.
+    pub(super) let_go: Vec<u64>,
 }
 
 /// A permitted account row that is on a list.
@@ -38,8 +42,18 @@ pub struct ListIndex {
 pub struct Hit {
     /// The slot of the first form that was found, and of the other where both were.
     slots: [Option<SlotNo>; 2],
+    before: Option<Before>,
     attributes: Attributes,
     verified: Option<Moment>,
+}
+
+/// Where an earlier pass found an account in its other form: a slot of what was found so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// In the form that comes before the one that is found now.
+    First(SlotNo),
+    /// In the one that comes after it.
+    Second(SlotNo),
 }
 
 impl Hit {
@@ -47,13 +61,19 @@ impl Hit {
     #[must_use]
     pub const fn of(account: Permitted, slots: [Option<SlotNo>; 2], known: Attributes) -> Self {
         let attributes = known.in_region(account.reading().region);
-        Self { slots, attributes, verified: None }
+        Self { slots, before: None, attributes, verified: None }
     }
 
     /// The same, with the last second at which the messenger may have verified the number.
     #[must_use]
     pub const fn verified(self, verified: Option<Moment>) -> Self {
         Self { verified, ..self }
+    }
+
+    /// The same, where an earlier pass may have found the account in its other form.
+    #[must_use]
+    pub const fn seen(self, before: Option<Before>) -> Self {
+        Self { before, ..self }
     }
 }
 
@@ -64,6 +84,8 @@ pub enum Recorded {
     First,
     /// A further row of the same person.
     Duplicate,
+    /// A row that an earlier pass counted.
+    Before,
 }
 
 /// What a slot came to at the end of the export.
@@ -88,10 +110,10 @@ pub struct CountedAccount {
     pub twin: Option<SlotNo>,
 }
 
-const MATCHED: u32 = 1 << 31;
-const BARRED: u32 = 1 << 30;
+pub(super) const MATCHED: u32 = 1 << 31;
+pub(super) const BARRED: u32 = 1 << 30;
 /// The rest of the word: the account input.
-const INPUT: u32 = BARRED - 1;
+pub(super) const INPUT: u32 = BARRED - 1;
 
 impl ListIndex {
     /// A slot that no account has been found for.
@@ -174,7 +196,10 @@ impl ListIndex {
     pub fn record(&mut self, hit: &Hit, input: InputNo) -> Recorded {
         let [first, second] = hit.slots;
         let mut recorded = Recorded::Duplicate;
-        if let Some(first) = first {
+        if let (Some(first), Some(before)) = (first, hit.before) {
+            self.twins_before.insert(first, before);
+            recorded = Recorded::Before;
+        } else if let Some(first) = first {
             let account = &mut self.accounts[first.index()];
             if *account & INPUT == Self::NO_ACCOUNT {
                 // No input at all, `InputNo::MAX`, stays none.
@@ -305,6 +330,12 @@ impl ListIndex {
             slot,
             twin: self.twin(slot),
         })
+    }
+
+    /// How many distinct numbers of a list are no longer here, because nobody had them.
+    #[must_use]
+    pub fn let_go(&self, list: ListNo) -> u64 {
+        self.let_go.get(list.index()).copied().unwrap_or(0)
     }
 
     /// How many distinct keys there are; [`SlotNo::index`] is below it.

@@ -28,12 +28,19 @@
 //! A number that is on several lists is one slot with several members. Whoever is on the same
 //! lists in both forms is remembered beside the slots, once an account has told. So are dates, where
 //! an input has such a column (`beside`): four bytes a list row and date, and four a matched slot.
+//!
+//! Lists that memory has no room for wait in a [`ListStore`] and become the index a stretch of keys
+//! at a time, with a pass over the export for each; what a pass found stays in [`Found`], which
+//! after the last is an index like any other.
 
 mod attributes;
 mod beside;
 mod build;
+mod found;
 mod index;
+mod scratch;
 mod screen;
+mod store;
 mod table;
 
 use crate::job::Identifier;
@@ -41,8 +48,11 @@ use crate::job::Identifier;
 pub use attributes::{Attributes, Device, Os};
 pub use beside::RowDates;
 pub use build::{Added, ListBuilder};
-pub use index::{CountedAccount, Fate, Hit, ListIndex, Recorded};
+pub use found::{Found, PassMember};
+pub use index::{Before, CountedAccount, Fate, Hit, ListIndex, Recorded};
+pub use scratch::ScratchError;
 pub use screen::{Likely, Sought};
+pub use store::{GroupNo, ListStore, RowOf, StoredRow, Stretch};
 
 /// A distinct match key's place in the index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,7 +111,7 @@ struct MemberRow {
 }
 
 /// Where a member is from: few different ones, so that rows share them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Origin {
     list: ListNo,
     input: InputNo,

@@ -174,6 +174,11 @@ impl MatchKey {
     pub const fn expose_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
+
+    /// A key whose bytes were put aside.
+    pub(crate) const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Debug for MatchKey {

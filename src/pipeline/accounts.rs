@@ -4,6 +4,7 @@
 //! read into columns that its worker has used before, and each stage passes on only the rows that
 //! the next one is to see.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::waves::Work;
@@ -14,8 +15,10 @@ use crate::consent::{
 use crate::dates::When;
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
-use crate::join::{Attributes, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought};
-use crate::key::{Keyer, MatchKey, Spelled};
+use crate::join::{
+    Attributes, Before, Found, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought,
+};
+use crate::key::{Form, Keyer, MatchKey, Spelled};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
 use crate::policy::RecycledNumbers;
@@ -27,6 +30,21 @@ pub(super) struct Against<'a> {
     pub(super) suppressions: &'a Suppressions,
     pub(super) keyer: &'a Keyer,
     pub(super) blank: BlankConsent,
+    pub(super) pass: Pass<'a>,
+}
+
+/// Which pass over the export it is, of those that the lists take.
+#[derive(Clone, Copy)]
+pub(super) enum Pass<'a> {
+    /// The only one: every list number is in the index.
+    Only,
+    /// The first one of several: what hangs on a row alone is settled in it.
+    First,
+    /// A further one, which looks for a row in other lists than the passes before it.
+    Further {
+        /// What those found. Only where an account may be on a list in two forms does it matter.
+        found: Option<&'a Found>,
+    },
 }
 
 /// One input of account rows on its way past the index.
@@ -38,6 +56,7 @@ pub(super) struct Probing<'a, 'r> {
     /// Where rejected rows are written; none for rows that are the run's own.
     rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
+    late: Vec<MatchKey>,
     columns: Mutex<Vec<Columns>>,
 }
 
@@ -45,6 +64,9 @@ pub(super) struct Probing<'a, 'r> {
 pub(super) struct Probed {
     pub(super) ledger: Ledger,
     pub(super) timings: Timings,
+    /// Keys of people who turned out to say no by a digest, in every form and alias: in lists of
+    /// other passes they are barred too. None where there is only one pass.
+    pub(super) late: Vec<MatchKey>,
 }
 
 impl<'a, 'r> Probing<'a, 'r> {
@@ -56,17 +78,17 @@ impl<'a, 'r> Probing<'a, 'r> {
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
         let (timings, columns) = (Timings::default(), Mutex::default());
-        Self { index, against, input, ledger, rejects, timings, columns }
+        Self { index, against, input, ledger, rejects, timings, late: Vec::new(), columns }
     }
 
     pub(super) fn finish(self) -> Probed {
-        Probed { ledger: self.ledger, timings: self.timings }
+        Probed { ledger: self.ledger, timings: self.timings, late: self.late }
     }
 }
 
 /// The columns that a run reads of the export. What an account's date would be held against stands
-/// in `index`.
-pub(super) fn source(job: &Job, location: &Location, index: &ListIndex) -> Source {
+/// in list rows, as far as some row has a contact.
+pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Source {
     let columns = &job.accounts.columns;
     let mut wants = vec![
         want(columns, Field::Phone, Need::Required),
@@ -74,7 +96,7 @@ pub(super) fn source(job: &Job, location: &Location, index: &ListIndex) -> Sourc
         want(columns, Field::Device, Need::Optional),
     ];
     let guards = job.policy.recycled_numbers == RecycledNumbers::Withhold;
-    if guards && (index.has_contacts() || columns.contains_key(&Field::VerifiedAt)) {
+    if guards && (has_contacts || columns.contains_key(&Field::VerifiedAt)) {
         wants.push(want(columns, Field::VerifiedAt, Need::Optional));
     }
     wants.retain(|want| job.policy.columns.allow(Role::Accounts, want.field));
@@ -117,11 +139,18 @@ pub(super) struct ProbedRows {
     rows: u64,
     /// Rows that could not be read, by their place in the batch.
     rejected: Vec<RejectedRow>,
+    /// Barred whatever list they are on.
     barred: Counts<BarReason>,
-    unmatched: u64,
+    permitted: u64,
+    /// On a list, and not found by a pass before this one.
+    found: u64,
     hits: Vec<Hit>,
     /// On a list, and barred by a digest on the suppression list.
     barred_hits: Vec<Hit>,
+    /// Those of them that no pass before this one has counted.
+    barred_by_digest: Counts<BarReason>,
+    /// Keys of their people, where there are several passes.
+    late: Vec<MatchKey>,
     /// Slots of people who said no in this batch, aliases with them.
     barred_slots: Vec<SlotNo>,
     slow_path: u64,
@@ -228,15 +257,14 @@ impl Columns {
     ) {
         self.slots.clear();
         index.find_all(&self.keys, &mut self.slots);
-        let permitted = self.permitted.len();
-        let mut found = 0;
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
             let place = likely.place;
             let forms = self.likely[at..].iter().take_while(|next| next.place == place).count();
-            let mut slots = self.slots[at..at + forms].iter().copied().flatten();
+            let forms = at..at + forms;
+            at = forms.end;
+            let mut slots = self.slots[forms.clone()].iter().copied().flatten();
             let slots = [slots.next(), slots.next()];
-            at += forms;
             let Some(&account) = self.permitted.get(place as usize) else {
                 done.barred_slots.extend(slots.into_iter().flatten());
                 continue;
@@ -244,24 +272,56 @@ impl Columns {
             if slots[0].is_none() {
                 continue;
             }
-            found += 1;
+            let before = self.found_before(forms, against);
+            done.found += u64::from(before.is_none());
             let row = self.rows[place as usize] as usize;
             let known =
                 Attributes::from_cells(batch.cell(Field::Os, row), batch.cell(Field::Device, row));
             let verified = When::from_cell(batch.cell(Field::VerifiedAt, row)).latest();
-            let hit = Hit::of(account, slots, known).verified(verified);
+            let hit = Hit::of(account, slots, known).verified(verified).seen(before);
             if against.suppressions.bar_by_digest(account.number(), against.keyer) {
-                done.barred.add(BarReason::OptedOut);
+                if before.is_none() {
+                    done.barred_by_digest.add(BarReason::OptedOut);
+                }
                 done.barred_hits.push(hit);
-                let digits = account.number().expose_digits();
-                let aliases = against.suppressions.aliases_of(digits);
-                let slots = index.find_digits(aliases.expose_digits(), against.keyer);
-                done.barred_slots.extend(slots);
+                bar_aliases(account, index, against, done);
             } else {
                 done.hits.push(hit);
             }
         }
-        done.unmatched = self.strangers + (permitted - found) as u64;
+        done.permitted = self.strangers + self.permitted.len() as u64;
+    }
+
+    /// Where an account that is found now, in these forms, was found before in its other one.
+    fn found_before(&self, forms: Range<usize>, against: &Against<'_>) -> Option<Before> {
+        let Pass::Further { found: Some(found) } = against.pass else { return None };
+        let mut now = forms.filter(|&at| self.slots[at].is_some());
+        let Spelled { digits, form } = self.likely[now.next()?].spelled;
+        if now.next().is_some() {
+            return None;
+        }
+        let key = |form| against.keyer.key_of_digits(digits, form);
+        match form {
+            Form::Digits => found.find(key(Form::E164)).map(Before::First),
+            Form::E164 => found.find(key(Form::Digits)).map(Before::Second),
+        }
+    }
+}
+
+/// Bars everybody who may be a person that says no by a digest.
+fn bar_aliases(
+    account: Permitted,
+    index: &ListIndex,
+    against: &Against<'_>,
+    done: &mut ProbedRows,
+) {
+    let aliases = against.suppressions.aliases_of(account.number().expose_digits());
+    let aliases = aliases.expose_digits();
+    done.barred_slots.extend(index.find_digits(aliases, against.keyer));
+    if !matches!(against.pass, Pass::Only) {
+        let forms = |&digits: &u64| index.forms().iter().map(move |&form| Spelled { digits, form });
+        let spelled: Vec<_> = aliases.iter().flat_map(forms).collect();
+        against.keyer.keys(&spelled, &mut done.late);
     }
 }
 
@@ -317,10 +377,16 @@ impl Work for Probing<'_, '_> {
     fn apply(&mut self, first_row: u64, done: ProbedRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
         let mut timings = Timings::default();
-        self.ledger.rows_read += done.rows;
-        self.ledger.slow_path += done.slow_path;
-        self.ledger.unmatched += done.unmatched;
-        self.ledger.bar_all(&done.barred);
+        let is_first = !matches!(self.against.pass, Pass::Further { .. });
+        if is_first {
+            self.ledger.rows_read += done.rows;
+            self.ledger.slow_path += done.slow_path;
+            self.ledger.unmatched += done.permitted;
+            self.ledger.bar_all(&done.barred);
+        }
+        self.ledger.unmatched -= done.found;
+        self.ledger.bar_all(&done.barred_by_digest);
+        self.late.extend(done.late);
         timings.time(Stage::Join, || {
             done.barred_slots.iter().for_each(|&slot| self.index.bar(slot));
             done.barred_hits.iter().for_each(|hit| self.index.bar_hit(hit));
@@ -331,7 +397,8 @@ impl Work for Probing<'_, '_> {
             }
         });
         timings.time(Stage::Output, || {
-            for RejectedRow { place, reason } in done.rejected {
+            let rejected = if is_first { done.rejected } else { Vec::new() };
+            for RejectedRow { place, reason } in rejected {
                 self.ledger.rejected.add(reason);
                 if let Some(rejects) = self.rejects.as_deref_mut() {
                     let row = first_row + u64::from(place);

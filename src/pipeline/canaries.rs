@@ -9,7 +9,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use super::accounts::{Against, Probing};
+use super::accounts::{Against, Pass, Probing};
 use super::waves;
 use super::{RunError, Watch};
 use crate::consent::{AliasRules, SuppressionReader, Suppressions};
@@ -69,6 +69,8 @@ pub(super) fn probe(
     against: Against<'_>,
     watch: &Watch,
 ) -> Result<(), RunError> {
+    // Whatever pass over the export it is, this one is the canaries' own, and they are on its list.
+    let against = Against { pass: Pass::Only, ..against };
     let barred = send(index, against, watch)?.barred;
     let nobody = Suppressions::new(AliasRules::ALL);
     let found = send(index, Against { suppressions: &nobody, ..against }, watch)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::gates::BrokenGate;
 use crate::audit::Check;
 use crate::input::{InputError, Location};
+use crate::join::ScratchError;
 use crate::output::OutputError;
 use crate::privacy::{Exhausted, LedgerError};
 
@@ -75,9 +76,40 @@ pub enum RunError {
         /// Every gate that was looked at and is broken.
         broken: Vec<BrokenGate>,
     },
+    /// List rows could not be put aside.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The budget of memory leaves no room for lists.
+    #[error(
+        "the memory of the job is too small: {} MB, of which opt-outs, which are always kept whole, \
+         take {}; give at least {} MB", budget / 1_000_000, megabytes(*opt_outs), megabytes(*least)
+    )]
+    MemoryTooSmall {
+        /// What there is, in bytes.
+        budget: u64,
+        /// What opt-outs take of it.
+        opt_outs: u64,
+        /// The smallest budget that does.
+        least: u64,
+    },
+    /// Lists take several passes over an export that can be read once only.
+    #[error(
+        "the lists are larger than the memory of the job, so the export would have to be read \
+         several times, and standard input can be read once only; give the export as a file, or {} \
+         MB more memory", megabytes(*more)
+    )]
+    ExportReadOnce {
+        /// Bytes of memory that are missing for one pass.
+        more: u64,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted; nothing was published")]
     Interrupted,
+}
+
+/// Whole ones, rounded up: who gives so much gives enough.
+const fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
 }
 
 fn until(free_on: Option<jiff::civil::Date>) -> String {

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 
+use super::passes::Joint;
 use super::{Begun, PreviousRuns, RunError, Watch, waves};
 use crate::dates::Day;
 use crate::job::Job;
-use crate::join::{ListIndex, ListNo};
+use crate::join::{ListNo, ListStore, Stretch};
+use crate::key::{MatchKey, Secret};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
 use crate::privacy::{
     self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, Gates, KeptBack, LedgerError,
-    LedgerHead, Measured, Sets, Sketched, Tally,
+    LedgerHead, ListDigest, Measured, Sets, Sketched, Tally,
 };
 
 /// How long a run waits for others that charge to the same ledger: from deciding to publishing.
@@ -74,10 +76,11 @@ fn check_head(job: &Job, previous: &PreviousRuns, book: Option<&Book>) -> Result
 /// Counts every list but the canaries' and decides its figure.
 pub(super) fn decide(
     begun: &Begun<'_>,
-    index: &ListIndex,
+    joint: &Joint,
     canaries: ListNo,
     watch: &Watch,
 ) -> Result<Decided, RunError> {
+    let index = &joint.index;
     let (job, floors) = (begun.job, &begun.job.policy.floors);
     let gates = Gates { policy: &job.policy, today: day(begun) };
     let Tally { lists: counted, kept_back } = privacy::count(index, canaries, &gates);
@@ -86,17 +89,21 @@ pub(super) fn decide(
         return Ok(Decided { counted, figures, kept_back, ledger: None });
     };
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
-    let measured = waves::map(&counted, |counted| {
-        (!rules.is_short(counted.numbers())).then(|| {
-            let [mut keys, mut people] = counted.keys(index);
-            let name = index.list_name(counted.list());
-            let points = rules.points(&job.secret, name.recipient.as_str());
-            let sketched = Sketched::of(points, &keys, |stretches, of| waves::map(stretches, of));
-            waves::both(|| waves::sort(&mut keys), || waves::sort(&mut people));
-            let sets = Sets { keys: &keys, people: &people };
-            Measured::of(name, sets, sketched, &job.secret)
-        })
-    });
+    let measured = match &joint.store {
+        None => waves::map(&counted, |counted| {
+            (!rules.is_short(counted.numbers())).then(|| {
+                let [mut keys, mut people] = counted.keys(index);
+                let name = index.list_name(counted.list());
+                let points = rules.points(&job.secret, name.recipient.as_str());
+                let sketched =
+                    Sketched::of(points, &keys, |stretches, of| waves::map(stretches, of));
+                waves::both(|| waves::sort(&mut keys), || waves::sort(&mut people));
+                let sets = Sets { keys: &keys, people: &people };
+                Measured::of(name, sets, sketched, &job.secret)
+            })
+        }),
+        Some(store) => measure(joint, store, &counted, (&rules, &job.secret))?,
+    };
     let mut ledger = open(job, watch)?;
     check_head(job, &begun.previous, Some(ledger.book()))?;
     // Lists of one run are near one another too; which of them is the first must not depend on
@@ -114,6 +121,50 @@ pub(super) fn decide(
         })?;
     }
     Ok(Decided { counted, figures, kept_back, ledger: Some(ledger) })
+}
+
+/// Measures lists whose rows are in a store: their keys come from there, a part at a time and in
+/// their order.
+fn measure<'a>(
+    joint: &'a Joint,
+    store: &ListStore,
+    counted: &[Counted],
+    (rules, secret): (&FigureRules<'_>, &Secret),
+) -> Result<Vec<Option<Measured<'a>>>, RunError> {
+    let index = &joint.index;
+    let mut digests: Vec<Option<ListDigest>> = store.lists().iter().map(|_| None).collect();
+    for counted in counted.iter().filter(|counted| !rules.is_short(counted.numbers())) {
+        let (list, numbers) = (counted.list(), counted.numbers());
+        let recipient = index.list_name(list).recipient.as_str();
+        let points = rules.points(secret, recipient);
+        let digest = ListDigest::begin(points, secret, recipient, numbers);
+        digests[list.index()] = Some(digest);
+    }
+    let mut rows: Vec<(ListNo, MatchKey)> = Vec::new();
+    let mut keys = Vec::new();
+    for part in Stretch::parts() {
+        rows.clear();
+        store.each_row(&part, |row| {
+            if digests[row.list.index()].is_some() {
+                rows.push((row.list, row.key));
+            }
+        })?;
+        waves::sort(&mut rows);
+        rows.dedup();
+        for of_list in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            keys.clear();
+            keys.extend(of_list.iter().map(|(_, key)| *key));
+            let digest = &mut digests[of_list[0].0.index()];
+            *digest = digest.take().map(|digest| digest.and(&keys));
+        }
+    }
+    let measured = counted.iter().map(|counted| {
+        let digest = digests[counted.list().index()].take()?;
+        let [_, mut people] = counted.keys(index);
+        waves::sort(&mut people);
+        Some(Measured::digested(index.list_name(counted.list()), digest, &people, secret))
+    });
+    Ok(measured.collect())
 }
 
 /// The day on which the run began, in UTC.

@@ -32,6 +32,8 @@ pub(super) struct Joined {
     pub(super) index: ListIndex,
     pub(super) lists: Lists,
     pub(super) accounts: Vec<ReadInput>,
+    /// How often the export was read.
+    pub(super) passes: u32,
     pub(super) canary_list: ListNo,
     pub(super) decided: Decided,
 }
@@ -363,6 +365,7 @@ fn write_report(
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         accounts_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         peak_memory_bytes: report::peak_memory_bytes(),
+        passes: joined.passes,
         restarts: settled.restarts,
         alarms: alarms(begun, joined, named),
         history: report::after(begun.previous.chained.as_ref().map(PreviousRun::report)),
@@ -415,7 +418,14 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
                  a filler, or a switchboard"
         )
     });
-    low.into_iter().chain(exact).chain(crowded).collect()
+    let passes = (joined.passes > 1).then(|| {
+        format!(
+            "the lists are larger than the job's memory: the export was read {} times; the same \
+             comes out, only later",
+            joined.passes
+        )
+    });
+    low.into_iter().chain(exact).chain(passes).chain(crowded).collect()
 }
 
 /// Floors below this protect nobody to speak of.

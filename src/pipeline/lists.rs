@@ -10,7 +10,9 @@ use crate::input::{
     self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source,
 };
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
-use crate::join::{Added, InputNo, ListBuilder, ListName, ListNo, RowDates};
+use crate::join::{
+    Added, GroupNo, InputNo, ListBuilder, ListName, ListNo, ListStore, RowDates, RowOf,
+};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
 use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
 use crate::output::Rejected;
@@ -29,6 +31,51 @@ pub(super) struct Lists {
     pub(super) numbers: RegionCounts,
     /// Whether an input tells its numbers' countries: one with hashes does not.
     pub(super) tells_countries: Vec<bool>,
+    /// By input and list: how many rows there were, where the rows themselves wait in a store.
+    pub(super) stored: Vec<Vec<u64>>,
+}
+
+/// Where list rows go.
+pub(super) enum Gathering {
+    /// Into the index, at once.
+    Index(ListBuilder),
+    /// Into a store, until there is room for them; which of them are duplicates shows only then.
+    Store(ListStore),
+}
+
+/// The same, lent to whoever reads an input.
+pub(super) enum RowsTo<'a> {
+    Index(&'a mut ListBuilder),
+    Store(&'a mut ListStore),
+}
+
+impl Gathering {
+    pub(super) fn list(&mut self, name: &ListName) -> ListNo {
+        self.rows_to().list(name)
+    }
+
+    const fn rows_to(&mut self) -> RowsTo<'_> {
+        match self {
+            Self::Index(builder) => RowsTo::Index(builder),
+            Self::Store(store) => RowsTo::Store(store),
+        }
+    }
+}
+
+impl RowsTo<'_> {
+    fn list(&mut self, name: &ListName) -> ListNo {
+        match self {
+            Self::Index(builder) => builder.list(name),
+            Self::Store(store) => store.list(name),
+        }
+    }
+
+    fn use_form(&mut self, form: Form) {
+        match self {
+            Self::Index(builder) => builder.use_form(form),
+            Self::Store(store) => store.use_form(form),
+        }
+    }
 }
 
 /// A row with several numbers.
@@ -41,6 +88,13 @@ pub(super) struct Group {
 const CROWDED_SHARE: u64 = 1000;
 /// Fewer rows of one number are no sign of anything.
 const CROWDED_ROWS: u64 = 10;
+
+/// Whether a number that came `repeats` times more in an input makes up a suspicious share of the
+/// rows there.
+pub(super) const fn is_crowded(repeats: u64, all: u64) -> bool {
+    let rows = repeats + 1;
+    rows >= CROWDED_ROWS && rows * CROWDED_SHARE > all
+}
 
 /// Share of a first batch that decides whether a column holds digests: one in two.
 const DIGEST_SHARE: usize = 2;
@@ -65,7 +119,7 @@ pub(super) struct Indexing<'a, 'r> {
     column: PhoneColumn,
     default: Hint,
     input: InputNo,
-    index: &'a mut ListBuilder,
+    rows_to: RowsTo<'a>,
     lists: &'a mut Lists,
     /// Lists by the advertiser and list cells that name them.
     named: HashMap<NameCells, Result<ListNo, RejectReason>>,
@@ -89,11 +143,11 @@ pub(super) enum PhoneColumn {
     Digests(Field),
 }
 
-/// Reads every list of the job into `index`.
+/// Reads every list of the job, and brings its rows where they go.
 pub(super) fn read(
     job: &Job,
     keyer: &Keyer,
-    index: &mut ListBuilder,
+    gathering: &mut Gathering,
     rejects: &mut Rejects<'_>,
     timings: &mut Timings,
     watch: &Watch,
@@ -104,8 +158,9 @@ pub(super) fn read(
             let listing = Listing { source, location, policy: &job.policy, keyer };
             let mut reader = listing.open(watch)?;
             let input = InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX);
+            let rows_to = gathering.rows_to();
             let mut indexing =
-                Indexing::new(listing, &reader, input, index, &mut lists, Some(&mut *rejects));
+                Indexing::new(listing, &reader, input, rows_to, &mut lists, Some(&mut *rejects));
             waves::each_batch(&mut reader, &mut indexing, timings, watch)?;
             let ledger = indexing.finish(timings);
             let facts = timings.time(Stage::Input, || reader.finish())?;
@@ -166,13 +221,13 @@ fn phone_column(phones: Phones, has_numbers: bool, reader: &BatchReader) -> Phon
     }
 }
 
-fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, index: &mut ListBuilder) {
+fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, rows_to: &mut RowsTo<'_>) {
     match (column, phones) {
-        (PhoneColumn::Numbers, _) if !has_both => index.use_form(Form::E164),
-        (PhoneColumn::Digests(_), Phones::Hashed(form)) => index.use_form(form),
+        (PhoneColumn::Numbers, _) if !has_both => rows_to.use_form(Form::E164),
+        (PhoneColumn::Digests(_), Phones::Hashed(form)) => rows_to.use_form(form),
         // Nobody said which form the digests have, so accounts are looked up in both.
         (PhoneColumn::Numbers | PhoneColumn::Digests(_), _) => {
-            Form::ALL.into_iter().for_each(|form| index.use_form(form))
+            Form::ALL.into_iter().for_each(|form| rows_to.use_form(form))
         }
     }
 }
@@ -258,7 +313,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
         listing: Listing<'a>,
         reader: &BatchReader,
         input: InputNo,
-        index: &'a mut ListBuilder,
+        mut rows_to: RowsTo<'a>,
         lists: &'a mut Lists,
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
@@ -266,7 +321,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
         let column = listing.phone_column(reader);
         let has = |field| reader.columns().has(field);
         let has_both = has(Field::Phone) && has(Field::PhoneSha256);
-        declare_forms(source.phones, column, has_both, index);
+        declare_forms(source.phones, column, has_both, &mut rows_to);
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
         Self {
             source,
@@ -276,7 +331,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
             column,
             default: listing.default_hint(),
             input,
-            index,
+            rows_to,
             lists,
             named: HashMap::new(),
             last: None,
@@ -294,6 +349,9 @@ impl<'a, 'r> Indexing<'a, 'r> {
         timings.add(&self.timings);
         let crowded = self.crowded();
         self.lists.crowded.extend(crowded);
+        if let RowsTo::Store(_) = self.rows_to {
+            self.lists.stored.push(self.rows);
+        }
         self.ledger
     }
 }
@@ -407,7 +465,7 @@ impl Indexing<'_, '_> {
             named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
         };
         let list = match (recipient, list_id) {
-            (Ok(recipient), Ok(list_id)) => Ok(self.index.list(&ListName { recipient, list_id })),
+            (Ok(recipient), Ok(list_id)) => Ok(self.rows_to.list(&ListName { recipient, list_id })),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
         };
         self.named.insert(cells.clone(), list);
@@ -427,33 +485,76 @@ impl Indexing<'_, '_> {
         Identifier::from_text(stem).ok_or_else(none)
     }
 
-    fn add(
+    /// Adds the number of a row that has one.
+    fn add_one(&mut self, list: ListNo, found: Found, dates: RowDates) -> Result<(), RunError> {
+        let tells = self.lists.tells_countries[self.input as usize];
+        let country = found.country.filter(|_| tells);
+        match &mut self.rows_to {
+            RowsTo::Index(index) => {
+                let added = index.add(list, found.listed, Some(self.input));
+                index.date(added.member(), dates);
+                self.count(added, country);
+                if let Added::Duplicate(_) = added {
+                    self.ledger.duplicates += 1;
+                }
+                Ok(())
+            }
+            RowsTo::Store(store) => {
+                let of = RowOf { input: self.input, group: None, dates, country };
+                Ok(store.add(list, found.listed, of)?)
+            }
+        }
+    }
+
+    /// Adds the numbers of a row that has several.
+    fn add_several(
         &mut self,
         list: ListNo,
-        found: Found,
+        several: Vec<Found>,
         dates: RowDates,
-        input: Option<InputNo>,
-    ) -> Added {
-        let added = self.index.add(list, found.listed, input);
-        let tells = input.is_none_or(|input| self.lists.tells_countries[input as usize]);
-        match (added, found.country) {
-            (Added::Duplicate(member), _) => *self.repeats.entry(member).or_default() += 1,
-            (Added::Member(_), Some(country)) if tells => self.lists.numbers.add(country),
-            (Added::Member(_), _) => {}
+    ) -> Result<(), RunError> {
+        let number = GroupNo(u32::try_from(self.lists.groups.len()).unwrap_or(u32::MAX));
+        let mut members = Vec::new();
+        for Found { listed, country } in several {
+            match &mut self.rows_to {
+                RowsTo::Index(index) => {
+                    let added = index.add(list, listed, None);
+                    index.date(added.member(), dates);
+                    self.count(added, country);
+                    if let Added::Member(member) = added {
+                        members.push(member);
+                    }
+                }
+                RowsTo::Store(store) => {
+                    let of = RowOf { input: self.input, group: Some(number), dates, country };
+                    store.add(list, listed, of)?;
+                }
+            }
         }
-        let (Added::Member(member) | Added::Duplicate(member)) = added;
-        self.index.date(member, dates);
-        added
+        if members.is_empty() && matches!(self.rows_to, RowsTo::Index(_)) {
+            self.ledger.duplicates += 1;
+        } else {
+            self.lists.groups.push(Group { input: self.input, members });
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, added: Added, country: Option<Region>) {
+        match (added, country) {
+            (Added::Duplicate(member), _) => *self.repeats.entry(member).or_default() += 1,
+            (Added::Member(_), Some(country)) => self.lists.numbers.add(country),
+            (Added::Member(_), None) => {}
+        }
     }
 
     fn crowded(&self) -> Vec<ListNo> {
+        let RowsTo::Index(index) = &self.rows_to else { return Vec::new() };
         let mut crowded: Vec<_> = self
             .repeats
             .iter()
-            .map(|(&member, &repeats)| (self.index.member_list(member), repeats + 1))
-            .filter(|&(list, rows)| {
-                let all = self.rows.get(list.index()).copied().unwrap_or(0);
-                rows >= CROWDED_ROWS && rows * CROWDED_SHARE > all
+            .map(|(&member, &repeats)| (index.member_list(member), repeats))
+            .filter(|&(list, repeats)| {
+                is_crowded(repeats, self.rows.get(list.index()).copied().unwrap_or(0))
             })
             .map(|(list, _)| list)
             .collect();
@@ -497,10 +598,12 @@ impl Work for Indexing<'_, '_> {
         self.ledger.slow_path += done.slow_path;
         let mut timings = Timings::default();
         timings.time(Stage::Join, || {
-            self.index.warm_up(done.rows.iter().filter_map(|row| match row {
-                ListRow::One(found) => Some(&found.listed),
-                ListRow::Rejected(_) | ListRow::Several(_) | ListRow::NotSampled => None,
-            }));
+            if let RowsTo::Index(index) = &self.rows_to {
+                index.warm_up(done.rows.iter().filter_map(|row| match row {
+                    ListRow::One(found) => Some(&found.listed),
+                    ListRow::Rejected(_) | ListRow::Several(_) | ListRow::NotSampled => None,
+                }));
+            }
             for (at, row) in done.rows.into_iter().enumerate() {
                 let cells = done.names.as_ref().map_or_else(NameCells::default, |names| {
                     let cell = |field| names.cell(field, at).trim_ascii().to_vec();
@@ -537,27 +640,9 @@ impl Indexing<'_, '_> {
         }
         self.rows[list.index()] += 1;
         match row {
-            ListRow::Rejected(_) | ListRow::NotSampled => {}
-            ListRow::One(key) => {
-                if let Added::Duplicate(_) = self.add(list, key, dates, Some(self.input)) {
-                    self.ledger.duplicates += 1;
-                }
-            }
-            ListRow::Several(keys) => {
-                let added = keys.into_iter().map(|key| self.add(list, key, dates, None));
-                let members: Vec<_> = added
-                    .filter_map(|added| match added {
-                        Added::Member(member) => Some(member),
-                        Added::Duplicate(_) => None,
-                    })
-                    .collect();
-                if members.is_empty() {
-                    self.ledger.duplicates += 1;
-                } else {
-                    self.lists.groups.push(Group { input: self.input, members });
-                }
-            }
+            ListRow::Rejected(_) | ListRow::NotSampled => Ok(()),
+            ListRow::One(found) => self.add_one(list, found, dates),
+            ListRow::Several(several) => self.add_several(list, several, dates),
         }
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod gates;
 mod lists;
 mod normalise_file;
 mod opt_outs;
+mod passes;
 mod validate;
 mod waves;
 
@@ -24,9 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::consent::SuppressionReader;
-use crate::input::{self, Facts, Field, Location, Meter, Need, Role, Want};
+use crate::input::{Facts, Field, Location, Meter, Need, Role, Want};
 use crate::job::{IfExists, Job, Previous};
-use crate::join::{InputNo, ListBuilder, ListIndex, ListName};
+use crate::join::{ListBuilder, ListName, ListStore};
 use crate::key::Keyer;
 use crate::normalise::Hint;
 use crate::output::{
@@ -44,6 +45,9 @@ pub use validate::{
     Sample, Severity, Stored, USUAL_SAMPLE, Validation, WHOLE_UP_TO_BYTES, validate,
 };
 pub use waves::{NoThreads, Threads};
+
+use lists::Gathering;
+use passes::Joint;
 
 /// How often a run begins again because the opt-out list changed while it went on.
 const MOST_ATTEMPTS: u32 = 3;
@@ -116,7 +120,8 @@ impl<'a> Rejects<'a> {
 /// Runs a job from its inputs to a published, audited folder.
 ///
 /// Parallel work is done in the caller's rayon pool. Memory grows with the lists and the opt-outs,
-/// not with the export.
+/// not with the export; where the job has a budget of memory, with the people who are found instead
+/// of the lists.
 ///
 /// # Errors
 ///
@@ -214,61 +219,41 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
     canaries::opt_out(&mut no.suppressions, &reader);
 
-    let mut builder = ListBuilder::default();
-    let canary_list = builder.list(&ListName::reserved());
-    let lists = lists::read(job, keyer, &mut builder, &mut rejects, &mut timings, watch)?;
+    let (mut gathering, room) = match job.memory {
+        None => (Gathering::Index(ListBuilder::default()), u64::MAX),
+        Some(budget) => {
+            let room = passes::room(budget, &no.suppressions)?;
+            (Gathering::Store(ListStore::new(begun.staging.folder().to_owned())), room)
+        }
+    };
+    let canary_list = gathering.list(&ListName::reserved());
+    let mut lists = lists::read(job, keyer, &mut gathering, &mut rejects, &mut timings, watch)?;
     gates::demand(gates::of_role(&job.gates, Role::List, &lists.inputs, &begun.previous))?;
-    canaries::list(&mut builder, canary_list, keyer)?;
-    let mut index = timings.time(Stage::Join, || builder.finish());
-    bar_opted_out(&mut index, &no.suppressions, keyer, &mut timings);
-
-    let blank = job.policy.blank_consent;
-    let against = accounts::Against { suppressions: &no.suppressions, keyer, blank };
-    canaries::probe(&mut index, against, watch)?;
-    let mut accounts = Vec::new();
-    for location in &job.accounts.locations {
-        let source = accounts::source(job, location, &index);
-        let mut reader = input::open(&source, Arc::clone(&watch.meter))?;
-        let input = InputNo::try_from(accounts.len()).unwrap_or(InputNo::MAX);
-        let ledger = Ledger::new(Role::Accounts, location.to_string());
-        let mut probing =
-            accounts::Probing::new(&mut index, against, input, ledger, Some(&mut rejects));
-        waves::each_batch(&mut reader, &mut probing, &mut timings, watch)?;
-        let probed = probing.finish();
-        timings.add(&probed.timings);
-        let facts = timings.time(Stage::Input, || reader.finish())?;
-        accounts.push(ReadInput { ledger: probed.ledger, facts });
+    let road = passes::Road { job, keyer, suppressions: &no.suppressions, canary_list, watch };
+    let joint = passes::over_export(road, gathering, room, &mut lists, &mut rejects, &mut timings)?;
+    gates::demand(gates::of_role(&job.gates, Role::Accounts, &joint.accounts, &begun.previous))?;
+    let mut matched = gates::matched_by_input(&joint.index, lists.inputs.len(), &lists.groups);
+    for (matched, input) in matched.iter_mut().zip(&lists.inputs) {
+        // Numbers that nobody has and that are no longer in the index; none after a single pass.
+        matched.numbers += input.ledger.unmatched;
     }
-    canaries::check(&index, canary_list)?;
-    gates::demand(gates::of_role(&job.gates, Role::Accounts, &accounts, &begun.previous))?;
-    let matched = gates::matched_by_input(&index, lists.inputs.len(), &lists.groups);
     gates::demand(gates::of_matches(&job.gates, &lists.inputs, &matched))?;
 
     let decided =
-        timings.time(Stage::Privacy, || figures::decide(begun, &index, canary_list, watch))?;
-    let joined =
-        finish::Joined { opt_outs: no.inputs, index, lists, accounts, canary_list, decided };
+        timings.time(Stage::Privacy, || figures::decide(begun, &joint, canary_list, watch))?;
+    let Joint { index, accounts, passes, store } = joint;
+    drop(store);
+    let joined = finish::Joined {
+        opt_outs: no.inputs,
+        index,
+        lists,
+        accounts,
+        passes,
+        canary_list,
+        decided,
+    };
     let (report, ledger) = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
     Ok(Finished { report, ledger, opt_outs_seen: no.seen })
-}
-
-/// Sets the barred bit of every list number whose person is on the suppression list.
-fn bar_opted_out(
-    index: &mut ListIndex,
-    suppressions: &crate::consent::Suppressions,
-    keyer: &Keyer,
-    timings: &mut Timings,
-) {
-    const STRETCH: usize = 4096;
-    let numbers: Vec<u64> = suppressions.expose_digits().collect();
-    let stretches: Vec<_> = numbers.chunks(STRETCH).collect();
-    let slots = timings.time(Stage::Key, || {
-        let index = &*index;
-        waves::map(&stretches, |digits| index.find_digits(digits, keyer))
-    });
-    let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
-    let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();
-    slots.into_iter().for_each(|slot| index.bar(slot));
 }
 
 fn reads_stdin(job: &Job) -> bool {

@@ -29,11 +29,11 @@ use jiff::civil::Date;
 
 use super::Band;
 use super::ledger::{BudgetLedger, Charge, Terms, Window};
-use super::noise::{Distribution, Stream};
+use super::noise::{BegunStream, Distribution, Stream};
 use super::sketch::{Points, Sketch};
 use crate::consent::Purpose;
 use crate::join::ListName;
-use crate::key::{MatchKey, Secret};
+use crate::key::{KEY_LEN, MatchKey, Secret};
 use crate::policy::{AddedNoise, BudgetRules, Floors};
 
 /// Counts are rounded to a multiple of this before they are banded.
@@ -155,6 +155,31 @@ impl Sketched {
     }
 }
 
+/// A list's numbers, as the ledger knows them, where they come some at a time.
+pub struct ListDigest {
+    sketched: Sketched,
+    set: SetDigest,
+}
+
+impl ListDigest {
+    /// Begins the digest of a list of a recipient, which has `numbers` distinct keys.
+    #[must_use]
+    pub fn begin(points: Points, secret: &Secret, recipient: &str, numbers: u64) -> Self {
+        let sketch = Sketch::of(&points, &[]);
+        let set = SetDigest::begin(secret, recipient, b"list", numbers);
+        Self { sketched: Sketched { points, sketch }, set }
+    }
+
+    /// Adds the next keys, ascending and without repeats.
+    #[must_use]
+    pub fn and(self, keys: &[MatchKey]) -> Self {
+        let Self { sketched: Sketched { points, sketch }, mut set } = self;
+        set.add(keys);
+        let sketch = sketch.joined(Sketch::of(&points, keys));
+        Self { sketched: Sketched { points, sketch }, set }
+    }
+}
+
 /// A list as the ledger knows it.
 pub struct Measured<'a> {
     name: &'a ListName,
@@ -170,15 +195,25 @@ impl<'a> Measured<'a> {
     #[must_use]
     pub fn of(name: &'a ListName, sets: Sets<'_>, sketched: Sketched, secret: &Secret) -> Self {
         let recipient = name.recipient.as_str();
-        let Sketched { points, sketch } = sketched;
-        Self {
-            name,
-            matched: sets.people.len() as u64,
-            list: set_digest(secret, recipient, b"list", sets.keys),
-            people: set_digest(secret, recipient, b"people", sets.people),
-            points,
-            sketch,
-        }
+        let mut set = SetDigest::begin(secret, recipient, b"list", sets.keys.len() as u64);
+        set.add(sets.keys);
+        Self::digested(name, ListDigest { sketched, set }, sets.people, secret)
+    }
+
+    /// The same, of a list that is digested already. `people` is as in [`Sets`].
+    #[must_use]
+    pub fn digested(
+        name: &'a ListName,
+        list: ListDigest,
+        people: &[MatchKey],
+        secret: &Secret,
+    ) -> Self {
+        let ListDigest { sketched: Sketched { points, sketch }, set } = list;
+        let matched = people.len() as u64;
+        let recipient = name.recipient.as_str();
+        let mut of_people = SetDigest::begin(secret, recipient, b"people", matched);
+        of_people.add(people);
+        Self { name, matched, list: set.finish(), people: of_people.finish(), points, sketch }
     }
 
     /// Decides the list's figure, and charges for it where it is not an earlier one.
@@ -262,10 +297,32 @@ impl Charge {
 }
 
 /// A digest of a set, under the recipient's key: the same for every order, and for nobody else.
-fn set_digest(secret: &Secret, recipient: &str, word: &[u8], keys: &[MatchKey]) -> String {
-    debug_assert!(keys.is_sorted());
-    let bytes: Vec<u8> = keys.iter().flat_map(MatchKey::expose_bytes).copied().collect();
-    Stream::new(secret, recipient, &[word, &bytes]).digest()
+struct SetDigest(BegunStream);
+
+impl SetDigest {
+    fn begin(secret: &Secret, recipient: &str, word: &[u8], keys: u64) -> Self {
+        let mut stream = BegunStream::new(secret, recipient);
+        stream.word(word);
+        stream.long_word(keys * KEY_LEN as u64);
+        Self(stream)
+    }
+
+    /// Adds ascending keys above those before them; not in one piece, so that they need not be
+    /// there twice, and not one by one, so that they are hashed in lanes.
+    fn add(&mut self, keys: &[MatchKey]) {
+        const AT_A_TIME: usize = 4096;
+        debug_assert!(keys.is_sorted());
+        let mut bytes = Vec::with_capacity(keys.len().min(AT_A_TIME) * KEY_LEN);
+        for keys in keys.chunks(AT_A_TIME) {
+            bytes.clear();
+            keys.iter().for_each(|key| bytes.extend_from_slice(key.expose_bytes()));
+            self.0.go_on(&bytes);
+        }
+    }
+
+    fn finish(self) -> String {
+        self.0.finish().digest()
+    }
 }
 
 #[cfg(test)]

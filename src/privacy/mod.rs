@@ -29,7 +29,7 @@ use crate::policy::{Floors, Policy};
 
 pub use bands::Band;
 pub use cells::Shown;
-pub use figures::{Basis, Exhausted, Figure, FigureRules, Measured, Sets, Sketched};
+pub use figures::{Basis, Exhausted, Figure, FigureRules, ListDigest, Measured, Sets, Sketched};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
 pub use personal::{Gates, KeptBack};
 pub use sketch::{Points, Sketch};
@@ -126,6 +126,8 @@ pub struct Counted {
     list: ListNo,
     slots: Vec<SlotNo>,
     people: Vec<SlotNo>,
+    /// Numbers that are no longer in the index, because nobody had them.
+    let_go: u64,
 }
 
 /// Every list, counted.
@@ -140,7 +142,8 @@ pub struct Tally {
 /// Counts every list, by list number. `canaries` is the list that never leaves.
 #[must_use]
 pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
-    let empty = |list| Counted { list, slots: Vec::new(), people: Vec::new() };
+    let empty =
+        |list| Counted { list, slots: Vec::new(), people: Vec::new(), let_go: index.let_go(list) };
     let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
     let mut kept_back = KeptBack::nobody(index);
     for (at, member) in (0..).zip(index.members()) {
@@ -170,7 +173,7 @@ impl Counted {
     /// them all, so nothing that hangs on them alone tells of anybody.
     #[must_use]
     pub fn numbers(&self) -> u64 {
-        self.slots.len() as u64
+        self.slots.len() as u64 + self.let_go
     }
 
     /// Its people.
@@ -179,7 +182,7 @@ impl Counted {
         self.people.len() as u64
     }
 
-    /// The keys of its numbers, and of its people.
+    /// The keys of its numbers, as far as they are in the index, and of its people.
     #[must_use]
     pub fn keys(&self, index: &ListIndex) -> [Vec<MatchKey>; 2] {
         [&self.slots, &self.people].map(|slots| slots.iter().map(|&slot| index.key(slot)).collect())

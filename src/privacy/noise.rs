@@ -66,12 +66,9 @@ impl Stream {
     /// length. Begin with a word that says what is released, so that two kinds never share noise.
     #[must_use]
     pub fn new(secret: &Secret, recipient: &str, words: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new_keyed(&secret.noise_key(recipient));
-        for word in words {
-            hasher.update(&(word.len() as u64).to_le_bytes());
-            hasher.update(word);
-        }
-        Self(hasher.finalize_xof())
+        let mut begun = BegunStream::new(secret, recipient);
+        words.iter().for_each(|word| begun.word(word));
+        begun.finish()
     }
 
     /// The stream's first 32 bytes in hex, as a keyed digest of its words.
@@ -103,6 +100,34 @@ impl Stream {
     /// True with probability `numerator / denominator`, which is at most one.
     fn is_below(&mut self, numerator: u128, denominator: u128) -> bool {
         self.below(denominator) < numerator
+    }
+}
+
+/// A stream whose words are still to be said.
+pub(super) struct BegunStream(blake3::Hasher);
+
+impl BegunStream {
+    pub(super) fn new(secret: &Secret, recipient: &str) -> Self {
+        Self(blake3::Hasher::new_keyed(&secret.noise_key(recipient)))
+    }
+
+    pub(super) fn word(&mut self, word: &[u8]) {
+        self.long_word(word.len() as u64);
+        self.go_on(word);
+    }
+
+    /// Begins a word of so many bytes, for whoever does not have it in one piece.
+    pub(super) fn long_word(&mut self, bytes: u64) {
+        self.0.update(&bytes.to_le_bytes());
+    }
+
+    /// The next piece of a long word.
+    pub(super) fn go_on(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    pub(super) fn finish(self) -> Stream {
+        Stream(self.0.finalize_xof())
     }
 }
 

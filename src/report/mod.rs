@@ -272,6 +272,9 @@ pub struct Report {
     pub accounts_per_second: u64,
     /// Largest resident memory, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// How often the export was read: more than once where lists are larger than the job's memory.
+    #[serde(default = "one")]
+    pub passes: u32,
     /// How often the run began again because the opt-out list changed meanwhile.
     pub restarts: u32,
     /// What somebody should look at.
@@ -284,6 +287,11 @@ pub struct Report {
     pub page: Option<String>,
     /// BLAKE3 of the file under a key of the secret's, over the text with zeros in this place.
     pub seal: String,
+}
+
+/// Runs of the time before there were several passes took one.
+const fn one() -> u32 {
+    1
 }
 
 /// One input's rows: `rows_read` is the sum of the six fields behind it.

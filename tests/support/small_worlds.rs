@@ -262,6 +262,7 @@ impl World {
             gates: Gates::NONE,
             previous: Previous::None,
             ledger: folder.join("phonematch.ledger"),
+            memory: None,
         }
     }
 

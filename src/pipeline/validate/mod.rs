@@ -19,11 +19,12 @@ mod survey;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::accounts::{self, Against, Probing};
-use super::lists::{Indexing, ListRow, Listing, Lists, ReadRows};
+use super::accounts::{self, Against, Pass, Probing};
+use super::lists::{Indexing, ListRow, Listing, Lists, ReadRows, RowsTo};
 use super::opt_outs::{self, FirstUnreadable, Road};
+use super::passes::bar_opted_out;
 use super::waves::{self, Work};
-use super::{OptOutError, PreviousRuns, RunError, Watch, bar_opted_out, figures, gates};
+use super::{OptOutError, PreviousRuns, RunError, Watch, figures, gates};
 use crate::consent::{BarReason, Suppressions};
 use crate::input::{
     self, Batch, BatchReader, ColumnsFound, Compression, Encoding, Facts, Format, Location, Role,
@@ -222,7 +223,14 @@ fn lists(
             let Some(reader) = seen.have(listing.open(watch))? else { continue };
             let view = View::of_list(listing.phone_column(&reader), listing.default_hint());
             let input = InputNo::try_from(places.len()).unwrap_or(InputNo::MAX);
-            let indexing = Indexing::new(listing, &reader, input, &mut builder, &mut lists, None);
+            let indexing = Indexing::new(
+                listing,
+                &reader,
+                input,
+                RowsTo::Index(&mut builder),
+                &mut lists,
+                None,
+            );
             let sampling =
                 Sampling { inner: indexing, sample, input, dialects: &mut dialects, outside: 0 };
             let mut reading = Surveying::new(sampling, view, None);
@@ -256,10 +264,11 @@ fn accounts(
     seen: &mut Seen,
 ) -> Result<(), RunError> {
     let Context { job, keyer, watch, .. } = context;
-    let against = Against { suppressions, keyer, blank: job.policy.blank_consent };
+    let against =
+        Against { suppressions, keyer, blank: job.policy.blank_consent, pass: Pass::Only };
     let mut told = dialect::Told::default();
     for (input, location) in (0..).zip(&job.accounts.locations) {
-        let source = accounts::source(job, location, &read.index);
+        let source = accounts::source(job, location, read.index.has_contacts());
         let opened = input::open(&source, Arc::clone(&watch.meter));
         let Some(reader) = seen.have(opened)? else { continue };
         let ledger = Ledger::new(Role::Accounts, location.to_string());

@@ -1,0 +1,182 @@
+//! What the passes over the export have found so far.
+//!
+//! A pass ends with an index of its part of the lists. Numbers that somebody has, or that are
+//! barred, are kept; the others are counted and let go, so that what stays grows with the people
+//! who were found and not with the lists. In the end that is an index which says of every person
+//! what one pass over everything would have said.
+
+use std::collections::HashMap;
+
+use super::beside::{MemberDates, Told};
+use super::build::{entries, push};
+use super::index::{BARRED, Before, INPUT, MATCHED};
+use super::screen::Screen;
+use super::table::{Entry, Table};
+use super::{InputNo, ListIndex, ListNo, ListStore, Member, MemberRow, Origin, SlotNo, to_u32};
+use crate::key::MatchKey;
+
+/// The index of everybody who was found, as it grows.
+#[derive(Debug)]
+pub struct Found {
+    index: ListIndex,
+    /// Numbers of origins, for the few that there are.
+    origins: HashMap<Origin, u32>,
+}
+
+/// What became of a member of a pass.
+#[derive(Clone, Copy, Debug)]
+pub struct PassMember {
+    /// Its place among the pass's members.
+    pub at: u32,
+    /// Its list.
+    pub list: ListNo,
+    /// The list input whose row is counted through it.
+    pub counted_in: Option<InputNo>,
+    /// Its place among those that are kept; none when it is let go, as nobody's.
+    pub kept: Option<u32>,
+}
+
+impl Found {
+    /// Nobody yet, of the lists of a store.
+    #[must_use]
+    pub fn of(store: &ListStore) -> Self {
+        let lists = store.lists().to_vec();
+        let let_go = vec![0; lists.len()];
+        let index = ListIndex {
+            lists,
+            origins: Vec::new(),
+            keys: Vec::new(),
+            accounts: Vec::new(),
+            attributes: Vec::new(),
+            table: Table::default(),
+            members: Vec::new(),
+            screen: Screen::default(),
+            twins: HashMap::new(),
+            twins_before: HashMap::new(),
+            let_go,
+            dates: MemberDates::default(),
+            told: Told::default(),
+        };
+        Self { index, origins: HashMap::new() }
+    }
+
+    /// The slot of a key, when it was found.
+    #[must_use]
+    pub fn find(&self, key: MatchKey) -> Option<SlotNo> {
+        self.index.find(key)
+    }
+
+    /// Bars a number for the whole run.
+    pub fn bar(&mut self, slot: SlotNo) {
+        self.index.bar(slot);
+    }
+
+    /// Takes back that a number of a list was let go: it was barred, which showed too late.
+    pub fn is_not_let_go(&mut self, list: ListNo) {
+        self.index.let_go[list.index()] -= 1;
+    }
+
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.index.bytes()
+    }
+
+    /// Takes in what a pass came to. The members of `canaries`, which each pass has for itself, go;
+    /// of every other one `told` is told, in their order.
+    pub fn take(&mut self, pass: ListIndex, canaries: ListNo, mut told: impl FnMut(PassMember)) {
+        // Whatever an index has must be kept or let go here: a field more does not compile.
+        let ListIndex {
+            lists: _,
+            origins,
+            keys,
+            accounts,
+            attributes,
+            table: _,
+            members,
+            screen: _,
+            twins,
+            twins_before,
+            let_go: _,
+            dates,
+            told: told_of,
+        } = pass;
+        let mut places: Vec<Option<SlotNo>> = vec![None; keys.len()];
+        for (at, row) in (0..).zip(members) {
+            let member = Member::of(row, &origins);
+            let (slot, list, counted_in) = (member.slot, member.list, member.counted_in());
+            if list == canaries {
+                continue;
+            }
+            let account = accounts[slot.index()];
+            if account & (MATCHED | BARRED) == 0 {
+                self.index.let_go[list.index()] += 1;
+                told(PassMember { at, list, counted_in, kept: None });
+                continue;
+            }
+            let place = *places[slot.index()].get_or_insert_with(|| {
+                let place = self.keep(keys[slot.index()], account, attributes[slot.index()]);
+                self.index.told.verify(place, told_of.verified(slot));
+                place
+            });
+            let kept = self.keep_member(place, origins[row.origin as usize]);
+            self.index.dates.add(kept, dates.of(at));
+            told(PassMember { at, list, counted_in, kept: Some(kept) });
+        }
+        let place = |slot: SlotNo| places[slot.index()];
+        for (first, second) in twins {
+            if let Some((first, second)) = place(first).zip(place(second)) {
+                self.index.twins.insert(first, second);
+            }
+        }
+        for (slot, before) in twins_before {
+            if let Some(slot) = place(slot) {
+                self.join_twins(slot, before);
+            }
+        }
+    }
+
+    fn keep(&mut self, key: MatchKey, account: u32, attributes: u32) -> SlotNo {
+        let index = &mut self.index;
+        let entry = Entry { hash: key.table_hash(), place: to_u32(index.keys.len()) };
+        index.table.insert(entry, || entries(&index.keys));
+        push(&mut index.keys, key);
+        push(&mut index.accounts, account);
+        push(&mut index.attributes, attributes);
+        SlotNo(entry.place)
+    }
+
+    fn keep_member(&mut self, slot: SlotNo, origin: Origin) -> u32 {
+        let index = &mut self.index;
+        let next = to_u32(index.origins.len());
+        let number = *self.origins.entry(origin).or_insert(next);
+        if number == next {
+            index.origins.push(origin);
+        }
+        let at = to_u32(index.members.len());
+        push(&mut index.members, MemberRow { slot, origin: number });
+        at
+    }
+
+    /// Two forms of one person, found in two passes. The account is counted where it was found
+    /// first, and one pass would have counted it with the form that comes first.
+    fn join_twins(&mut self, slot: SlotNo, before: Before) {
+        let (first, second) = match before {
+            Before::First(first) => (first, slot),
+            Before::Second(second) => (slot, second),
+        };
+        self.index.twins.insert(first, second);
+        let accounts = &mut self.index.accounts;
+        let counted = accounts[second.index()] & INPUT;
+        if accounts[first.index()] & INPUT == ListIndex::NO_ACCOUNT {
+            accounts[first.index()] = accounts[first.index()] & !INPUT | counted;
+            accounts[second.index()] |= ListIndex::NO_ACCOUNT;
+        }
+    }
+
+    /// The index that one pass over everything would have left, but for those who were let go.
+    #[must_use]
+    pub fn into_index(self) -> ListIndex {
+        self.index
+    }
+}
