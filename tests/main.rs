@@ -11,6 +11,7 @@
 //! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
 //! | `figures.rs` | nights | what advertisers are told of sizes: noise, ledger, budget, lists nearly the same |
+//! | `distinguisher/` | thirty nights and a year | the best an advertiser can do, against what the ledger states; `PHONEMATCH_SECRETS=n` tries n secrets |
 //! | `layout.rs` | Parquet | names, types, encodings, metadata, file modes |
 //! | `pages.rs` | black box | what people read in `report.html` and advertisers in their pages |
 //! | `input/` | the `input` stage | formats, columns, damaged and hostile files, random tables |
@@ -19,6 +20,7 @@
 //! | `passes.rs` | budgets | lists that are larger than the job's memory: the same comes out |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
+//! | `faults.rs` | cross product | the system refuses: every size limit, every call that can fail (the ignored ones, which need `strace`) |
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
 //! | `validate.rs` | black box | what `validate` says of inputs sound and hostile, and the job's gates |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
@@ -43,6 +45,8 @@ mod cli;
 mod conformance;
 mod damage;
 mod differential;
+mod distinguisher;
+mod faults;
 mod figures;
 mod formats;
 mod golden;

@@ -37,7 +37,9 @@ use crate::model::{
 use crate::support::keys::{Form, token};
 use crate::support::random::Random;
 use crate::support::small_worlds::{Account, OptOut, Size, World, any_form, hashed_cell};
-use crate::support::{SECRET_HEX, json_file, pages, published_bytes, tables};
+use crate::support::{
+    SECRET_HEX, folder_in_memory, json_file, pages, published_bytes, tables,
+};
 
 /// Worlds in `cargo test`.
 const WORLDS: u64 = 500;
@@ -293,12 +295,7 @@ fn check_release(world: &World, folder: &Path, tally: &mut Tally) -> Result<Rele
 
 /// Judges a world in a folder of its own; a panic is a failure like another.
 fn try_world(seed: u64) -> Result<Tally, String> {
-    let memory = Path::new("/dev/shm");
-    let folder = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()),
-        false => tempfile::tempdir(),
-    };
-    let folder = folder.unwrap();
+    let folder = folder_in_memory();
     let judged = catch_unwind(AssertUnwindSafe(|| judge(seed, folder.path())));
     judged.unwrap_or_else(|_| Err("a panic".to_owned()))
 }

@@ -127,8 +127,12 @@ impl Manifest {
     /// Reads a run's manifest; `None` when it is not there or not one of this format.
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
-        let text = std::fs::read(path).ok()?;
-        let manifest: Self = serde_json::from_slice(&text).ok()?;
+        Self::of(&std::fs::read(path).ok()?)
+    }
+
+    /// A manifest from its text.
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        let manifest: Self = serde_json::from_slice(text).ok()?;
         (manifest.format == 1).then_some(manifest)
     }
 }

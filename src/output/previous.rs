@@ -1,12 +1,16 @@
 //! The run before this one: what it published, and how large its opt-out list was.
+//!
+//! A run that the system does not let us read is no damaged one, and above all none that is not
+//! there: it is read again in the next attempt, and never passed over.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, ManifestFile};
 use super::readback::{each_match, each_removed};
-use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT};
+use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT, digest};
 use crate::input::Role;
 use crate::job::Identifier;
 use crate::join::ListName;
@@ -41,7 +45,7 @@ impl PreviousRun {
     /// # Errors
     ///
     /// [`OutputError::Previous`] when there is no run, one of another job, purpose or secret, or
-    /// one that was changed since it was published.
+    /// one that was changed since it was published; else what the system says.
     pub fn open(folder: &Path, lineage: &Lineage<'_>) -> Result<Self, OutputError> {
         let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
         Self::open_if_kin(folder, lineage)?.ok_or_else(|| {
@@ -54,31 +58,33 @@ impl PreviousRun {
     /// # Errors
     ///
     /// [`OutputError::Previous`] when it cannot be told, or the run was changed: a damaged run that
-    /// was passed over would take the checks against it along.
+    /// was passed over would take the checks against it along. Else what the system says.
     pub fn open_if_kin(folder: &Path, lineage: &Lineage<'_>) -> Result<Option<Self>, OutputError> {
         let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
-        let path = folder.join(MANIFEST);
-        let manifest = Manifest::read(&path).ok_or_else(|| fail("its manifest is damaged"))?;
+        let text = text(&folder.join(MANIFEST))?;
+        let manifest = text.as_deref().and_then(|text| Manifest::of(text.as_bytes()));
+        let (Some(text), Some(manifest)) = (text, manifest) else {
+            return Err(fail("its manifest is damaged"));
+        };
         let is_kin = manifest.purpose == lineage.purpose
             && manifest.job == lineage.job
             && manifest.key_id == lineage.secret.key_id();
         if !is_kin {
             return Ok(None);
         }
-        let sealed = |name| {
-            let text = fs::read_to_string(folder.join(name)).ok()?;
-            is_sealed(&text, lineage.secret).then_some(text)
-        };
-        sealed(MANIFEST).ok_or_else(|| fail("its manifest was changed"))?;
-        let report = sealed(REPORT).ok_or_else(|| fail("its report is missing or was changed"))?;
+        if !is_sealed(&text, lineage.secret) {
+            return Err(fail("its manifest was changed"));
+        }
+        let report = self::text(&folder.join(REPORT))?;
+        let report = report.filter(|report| is_sealed(report, lineage.secret));
+        let report = report.ok_or_else(|| fail("its report is missing or was changed"))?;
         let report: Report =
             serde_json::from_str(&report).map_err(|_| fail("its report cannot be read"))?;
         let started_at = report.started_at.parse().ok();
-        let digest = ManifestFile::of(&path).map_err(|_| fail("its manifest cannot be read"))?;
         Ok(Some(Self {
             folder: folder.to_owned(),
             manifest,
-            digest: digest.blake3,
+            digest: digest(text.as_bytes()),
             started_at: started_at.ok_or_else(|| fail("its report tells no time"))?,
             report,
         }))
@@ -88,19 +94,25 @@ impl PreviousRun {
     ///
     /// # Errors
     ///
-    /// [`OutputError::Previous`] when a run beside it is damaged, so that it cannot be told.
+    /// [`OutputError::Previous`] when a run beside it is damaged, so that it cannot be told; else
+    /// what the system says.
     pub fn newest_beside(
         target: &Path,
         lineage: &Lineage<'_>,
     ) -> Result<Option<Self>, OutputError> {
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return Ok(None) };
+        let parent = parent.unwrap_or(Path::new("."));
+        let entries = match fs::read_dir(parent) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(|error| unreadable(parent, error))?,
+        };
         let mut newest: Option<Self> = None;
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        for entry in entries {
+            let path = entry.map_err(|error| unreadable(parent, error))?.path();
             let is_hidden =
                 path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             let is_target = path.file_name() == target.file_name();
-            if is_hidden || is_target || !path.join(MANIFEST).exists() {
+            if is_hidden || is_target || !is_there(&path.join(MANIFEST))? {
                 continue;
             }
             let Some(run) = Self::open_if_kin(&path, lineage)? else { continue };
@@ -152,7 +164,7 @@ impl PreviousRun {
     ///
     /// # Errors
     ///
-    /// [`OutputError::Previous`] when its matches cannot be read or were changed.
+    /// [`OutputError::Previous`] when its matches were changed; else what the system says.
     pub fn removed(
         &self,
         current: &HashSet<(&ListName, String)>,
@@ -162,14 +174,14 @@ impl PreviousRun {
         let read = each_match(&path, |row| {
             add(row.recipient, row.list_id, row.token, current, removed);
         });
-        read.map_err(|_| self.fail("its matches cannot be read"))
+        read.map_err(|error| unreadable(&path, io::Error::other(error)))
     }
 
     /// Adds what it took back itself and is still not among `current` to `removed`.
     ///
     /// # Errors
     ///
-    /// [`OutputError::Previous`] when its list of removals cannot be read or was changed.
+    /// [`OutputError::Previous`] when its list of removals was changed; else what the system says.
     pub fn removed_earlier(
         &self,
         current: &HashSet<(&ListName, String)>,
@@ -179,21 +191,48 @@ impl PreviousRun {
         let read = each_removed(&path, |recipient, list_id, token| {
             add(recipient, list_id, token, current, removed);
         });
-        read.map_err(|_| self.fail("its removals cannot be read"))
+        read.map_err(|error| unreadable(&path, io::Error::other(error)))
     }
 
     /// The path of a file of the run that is as the manifest names it.
     fn unchanged(&self, name: &str) -> Result<PathBuf, OutputError> {
         let path = self.folder.join(name);
-        let found = ManifestFile::of(&path).ok();
-        match found.is_some() && found.as_ref() == self.manifest.files.get(name) {
-            true => Ok(path),
-            false => Err(self.fail("one of its files is missing or was changed")),
+        match ManifestFile::of(&path) {
+            Ok(found) if self.manifest.files.get(name) == Some(&found) => Ok(path),
+            Err(error) if !means_absent(&error) => Err(unreadable(&path, error)),
+            _ => Err(self.fail("one of its files is missing or was changed")),
         }
     }
 
     fn fail(&self, why: &'static str) -> OutputError {
         OutputError::Previous { path: self.folder.clone(), why }
+    }
+}
+
+fn means_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> OutputError {
+    OutputError::Io { action: "read", path: path.to_owned(), source }
+}
+
+/// Whether a file is there. One in a folder that we may not look into is nobody's run of ours.
+fn is_there(path: &Path) -> Result<bool, OutputError> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if means_absent(&error) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+/// What stands in a file; none when it is not there, or holds no text.
+fn text(path: &Path) -> Result<Option<String>, OutputError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
+        Err(error) if means_absent(&error) => Ok(None),
+        Err(error) => Err(unreadable(path, error)),
     }
 }
 

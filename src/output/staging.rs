@@ -126,7 +126,7 @@ impl Staging {
     ///
     /// # Errors
     ///
-    /// What the system says; the old run is then untouched.
+    /// What the system says; the old run is then where it was.
     pub fn publish(mut self, if_exists: IfExists) -> Result<Published, OutputError> {
         let failed = |action, path: &Path, source: io::Error| OutputError::Io {
             action,
@@ -147,7 +147,10 @@ impl Staging {
             }
         })?;
         self.published = true;
-        sync_folder(&parent).map_err(|error| failed("make durable", &parent, error))?;
+        if let Err(error) = sync_folder(&parent) {
+            self.take_back(flags);
+            return Err(failed("make durable", &parent, error));
+        }
         if flags == RenameFlags::EXCHANGE {
             // The old run now has the staging name. It is no longer the run, and what of it cannot
             // be removed the next run clears.
@@ -155,6 +158,16 @@ impl Staging {
             return Ok(Published::Replaced);
         }
         Ok(Published::New)
+    }
+
+    /// Undoes the rename: whether it would outlive a power cut is unknown, and who is told of a
+    /// failure is to find what was there before.
+    fn take_back(&mut self, flags: RenameFlags) {
+        let undone = match flags {
+            RenameFlags::EXCHANGE => renameat_with(CWD, &self.folder, CWD, &self.target, flags),
+            _ => renameat_with(CWD, &self.target, CWD, &self.folder, flags),
+        };
+        self.published = undone.is_err();
     }
 }
 
