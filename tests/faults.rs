@@ -9,8 +9,6 @@
 //! ```sh
 //! cargo test --locked --test main faults:: -- --ignored --nocapture
 //! ```
-//!
-//! Its result stands in `benches/runs`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -103,6 +103,8 @@ fn begin_logging(format: LogFormat) {
     let colour = std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        // A reader that went away is no failure of the run, and must not become one by being told.
+        .log_internal_errors(false)
         .with_ansi(colour)
         .with_target(false)
         .with_max_level(tracing::Level::INFO);
