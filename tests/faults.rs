@@ -30,8 +30,8 @@ const MATCH: [&str; 6] = ["match", "--job", "job.toml", "--quiet", "--if-exists"
 /// A folder in which a run takes the place of an older one and is charged for a figure.
 struct Night {
     scene: Scene,
-    old: Vec<(&'static str, Vec<u8>)>,
-    new: Vec<(&'static str, Vec<u8>)>,
+    old: Vec<(String, Vec<u8>)>,
+    new: Vec<(String, Vec<u8>)>,
     ledger: String,
 }
 

@@ -37,9 +37,7 @@ use crate::model::{
 use crate::support::keys::{Form, token};
 use crate::support::random::Random;
 use crate::support::small_worlds::{Account, OptOut, Size, World, any_form, hashed_cell};
-use crate::support::{
-    SECRET_HEX, folder_in_memory, json_file, pages, published_bytes, tables,
-};
+use crate::support::{SECRET_HEX, folder_in_memory, json_file, pages, published_bytes, tables};
 
 /// Worlds in `cargo test`.
 const WORLDS: u64 = 500;
