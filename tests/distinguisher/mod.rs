@@ -31,7 +31,9 @@ use phonematch::job::Identifier;
 use phonematch::join::ListName;
 use phonematch::key::{Form, Keyer, MatchKey, Secret};
 use phonematch::policy::{AddedNoise, BudgetRules, NoiseRules, Policy};
-use phonematch::privacy::{Basis, BudgetLedger, Exhausted, Figure, FigureRules, Measured, Window};
+use phonematch::privacy::{
+    Basis, BudgetLedger, Exhausted, Figure, FigureRules, Measured, Sets, Sketched, Window,
+};
 
 use crate::support::people::{KINDS_WITHOUT_ALIAS, person};
 use crate::support::{JOB, SECRET_HEX, Scene, json_file, tables};
@@ -80,7 +82,15 @@ fn decide(
     ledger: &mut BudgetLedger,
     [list, matched]: [Vec<MatchKey>; 2],
 ) -> Result<Figure, Exhausted> {
-    Measured::of(&name(), list, matched, (rules, secret)).decide(rules, secret, ledger)
+    let name = name();
+    let [keys, people] = [list, matched].map(|mut keys| {
+        keys.sort_unstable();
+        keys
+    });
+    let points = rules.points(secret, name.recipient.as_str());
+    let sketched = Sketched::of(points, &keys, |keys, of| keys.iter().map(of).collect());
+    let sets = Sets { keys: &keys, people: &people };
+    Measured::of(&name, sets, sketched, secret).decide(rules, secret, ledger)
 }
 
 /// What an advertiser brings. Members are numbered: the one on trial is 0, then come accomplices,
