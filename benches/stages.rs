@@ -421,6 +421,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         ledger: scene.folder.path().join("phonematch.ledger"),
         gates: Gates::NONE,
         memory: None,
+        history: scene.folder.path().join("phonematch.history"),
     }
 }
 

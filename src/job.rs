@@ -39,6 +39,8 @@ pub struct Job {
     pub previous: Previous,
     /// Where figures are charged. Jobs that tell the same recipients share one.
     pub ledger: PathBuf,
+    /// Which messages were sent. Jobs whose businesses write to the same people share one.
+    pub history: PathBuf,
     /// What the data must be like for anything to be published.
     pub gates: Gates,
     /// How much memory the run may take; none: as much as its lists need.
@@ -181,6 +183,9 @@ pub enum IfExists {
 
 /// The ledger's name where the job gives none: it stands beside the run folder.
 pub const LEDGER: &str = "phonematch.ledger";
+
+/// The message history's name where the job gives none: it stands beside the run folder.
+pub const HISTORY: &str = "phonematch.history";
 
 /// Which run came before this one.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use assert_cmd::prelude::*;
 
-use crate::support::{Outcome, Scene, finish, mode, phonematch, published_bytes, tables};
+use crate::support::{
+    Outcome, Scene, finish, json_file, mode, phonematch, published_bytes, tables,
+};
 
 fn say(arguments: &[&str]) -> Outcome {
     finish(phonematch().args(arguments))
@@ -369,6 +371,46 @@ fn the_two_commands_of_the_readme_are_the_ones_that_work() {
     assert_eq!(outcome.stdout.trim(), "target/quickstart");
     assert!(outcome.stderr.contains("released"));
     assert!(copy.path().join("target/quickstart/manifest.json").exists());
+}
+
+/// The samples of the other purposes: each runs by the command that the README says.
+#[test]
+fn the_sample_of_business_messaging_gives_what_its_readme_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let job = "fixtures/purposes/business_messaging/job.toml";
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.contains(&format!("match --job {job}")), "the README does not say {job}");
+    let copy = tempfile::tempdir().unwrap();
+    let folder = copy.path().join("fixtures/purposes/business_messaging");
+    fs::create_dir_all(&folder).unwrap();
+    for entry in fs::read_dir(root.join("fixtures/purposes/business_messaging")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phonematch"));
+    command.current_dir(copy.path()).args(["match", "--job", job]);
+    let outcome = finish(&mut command).must_end_with(0);
+    assert_eq!(outcome.stdout.trim(), "target/business_messaging");
+    let run = copy.path().join("target/business_messaging");
+    let report = json_file(&run.join("report.json"));
+    let lists = report["lists"].as_array().unwrap();
+    let released: u64 = lists.iter().map(|list| list["released"].as_u64().unwrap()).sum();
+    let notes = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(notes.contains(&format!("releases {released} messages")), "{released}");
+    let mut rows = std::collections::BTreeMap::<String, u64>::new();
+    for input in report["inputs"].as_array().unwrap().iter().filter(|it| it["role"] == "list") {
+        for (reason, count) in input["withheld_by"].as_object().unwrap() {
+            *rows.entry(reason.clone()).or_default() += count.as_u64().unwrap();
+        }
+    }
+    let said = notes.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let said = said.map(|line| -> (String, u64) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let reason = cells[2].split('`').nth(1).unwrap();
+        (reason.to_owned(), cells[1].parse().unwrap())
+    });
+    let said: std::collections::BTreeMap<_, _> = said.collect();
+    assert_eq!(rows, said);
 }
 
 #[test]

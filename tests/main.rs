@@ -18,6 +18,7 @@
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
 //! | `passes.rs` | budgets | lists that are larger than the job's memory: the same comes out |
+//! | `messaging.rs` | nights | whom businesses write to: tiers, caps, the message history |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `kills.rs` | cross product | killed half-way |
 //! | `faults.rs` | cross product | the system refuses: every size limit, every call that can fail (the ignored ones, which need `strace`) |
@@ -53,6 +54,7 @@ mod golden;
 mod input;
 mod kills;
 mod layout;
+mod messaging;
 mod model;
 mod nights;
 mod pages;

@@ -16,14 +16,28 @@ use phonematch::normalise::{Checks, E164_TEXT_LEN, Hint, Reading, Region, read};
 
 use crate::support::keys::{Form, digest, token};
 use crate::support::people::{KINDS, KINDS_WITHOUT_ALIAS, person};
-use crate::support::small_worlds::{ALL_TYPES, List, Rules, Size, World};
+use crate::support::small_worlds::{ALL_TYPES, GROUND_FROM, List, Messaging, Rules, Size, World};
 use crate::support::{SECRET_HEX, Scene, tables};
 
 /// Worlds that the program is started on.
 const WORLDS: u64 = 64;
 
-/// Members that a list names, with its last contact.
-type Candidates = BTreeMap<String, Option<String>>;
+/// Members that a list names.
+type Candidates = BTreeMap<String, Dates>;
+
+/// What the rows of a list say of a customer, the latest of each.
+#[derive(Clone, Default)]
+struct Dates {
+    contact: Option<String>,
+    opt_in: Option<String>,
+}
+
+/// What the rows of an account say.
+#[derive(Default)]
+struct Member {
+    verified: Option<String>,
+    says_yes: bool,
+}
 
 /// Recipient, list and token of everyone who comes out.
 pub type Released = BTreeSet<(String, String, String)>;
@@ -33,8 +47,11 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
     let mut barred_digests = BTreeSet::new();
     for file in &rules.opt_out_files {
         for row in csv_rows(&folder.join(file)) {
-            let other = ["friend_suggestions", "analytics", "anti_spam", "business_messaging"];
-            if other.contains(&row["purpose"].as_str()) {
+            let purposes =
+                ["ads", "friend_suggestions", "analytics", "anti_spam", "business_messaging"];
+            let own = if rules.messaging.is_some() { "business_messaging" } else { "ads" };
+            let purpose = row["purpose"].as_str();
+            if purpose != own && purposes.contains(&purpose) {
                 continue;
             }
             if let Some(cell) = row.get("phone_sha256") {
@@ -66,8 +83,9 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         }
         if let Some(member) = member {
             let verified = row.get("verified_at").and_then(|cell| date(cell, "9999-12-31"));
-            let known: &mut Option<String> = members.entry(member).or_default();
-            *known = known.take().max(verified);
+            let known: &mut Member = members.entry(member).or_default();
+            known.verified = known.verified.take().max(verified);
+            known.says_yes |= allowed && !row["consent_ads"].is_empty();
         }
     }
     for digits in members.keys() {
@@ -82,22 +100,33 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         }
     }
     let mut released = Released::new();
+    let mut written_to = BTreeSet::new();
     for list in &rules.lists {
         let (size, candidates) = match list.hashed {
             None => raw_candidates(folder, list, rules, &members),
             Some(form) => hashed_candidates(folder, list, form, &members),
         };
-        let is_kept_back = |digits: &String, contact: &Option<String>| {
+        let is_kept_back = |digits: &String, dates: &Dates| {
             let region = reading(&format!("+{digits}"), Hint::None).unwrap().region;
             // A day stands for all of its seconds, so on the same one either may have been first.
-            let is_recycled = members[digits].is_some() && contact.is_some();
-            is_recycled && members[digits] >= *contact
+            let (verified, contact) = (&members[digits].verified, &dates.contact);
+            verified.is_some() && contact.is_some() && verified >= contact
                 || rules.excluded_region.is_some_and(|excluded| region.code() == excluded)
         };
         let may_leave = candidates.iter().filter(|(digits, _)| !barred.contains(*digits));
-        let out = may_leave.filter(|(digits, contact)| !is_kept_back(digits, contact));
-        let out: Vec<_> = out.map(|(digits, _)| digits).collect();
-        if size >= rules.list_numbers && out.len() >= rules.matched_people {
+        let mut out: Vec<_> =
+            may_leave.filter(|(digits, dates)| !is_kept_back(digits, dates)).collect();
+        if let Some(messaging) = &rules.messaging {
+            // Lists stand in the order of their names; the first of a business has the message.
+            out.retain(|(digits, dates)| {
+                messaging.pilot.contains(&list.recipient.as_str())
+                    && has_ground(messaging, dates, &members[*digits])
+                    && written_to.insert((list.recipient.clone(), digits.to_string()))
+            });
+        }
+        let out: Vec<_> = out.into_iter().map(|(digits, _)| digits).collect();
+        let is_told = size >= rules.list_numbers && out.len() >= rules.matched_people;
+        if is_told || rules.messaging.is_some() {
             let form = list.hashed.unwrap_or(Form::E164);
             released.extend(out.iter().map(|digits| {
                 let token = token(SECRET_HEX, &list.recipient, digits, form);
@@ -122,7 +151,7 @@ fn raw_candidates(
     folder: &Path,
     list: &List,
     rules: &Rules,
-    members: &BTreeMap<String, Option<String>>,
+    members: &BTreeMap<String, Member>,
 ) -> (usize, Candidates) {
     let mut numbers = Candidates::new();
     for row in csv_rows(&folder.join(&list.file)) {
@@ -132,8 +161,7 @@ fn raw_candidates(
         let readings = parts.iter().filter_map(|part| reading(part, hint));
         let personal = readings.filter(|reading| rules.types.contains(&reading.kind.name()));
         for reading in personal {
-            let known = numbers.entry(digits_of(&reading)).or_default();
-            *known = known.take().max(contact(&row));
+            numbers.entry(digits_of(&reading)).or_default().merge(&row);
         }
     }
     let size = numbers.len();
@@ -145,14 +173,13 @@ fn hashed_candidates(
     folder: &Path,
     list: &List,
     form: Form,
-    members: &BTreeMap<String, Option<String>>,
+    members: &BTreeMap<String, Member>,
 ) -> (usize, Candidates) {
     let rows = csv_rows(&folder.join(&list.file));
-    let mut digests = BTreeMap::<_, Option<String>>::new();
+    let mut digests = BTreeMap::<_, Dates>::new();
     for row in &rows {
         if let Some(digest) = digest_in(&row["phone_sha256"]) {
-            let known = digests.entry(digest).or_default();
-            *known = known.take().max(contact(row));
+            digests.entry(digest).or_default().merge(row);
         }
     }
     let listed = members
@@ -161,9 +188,20 @@ fn hashed_candidates(
     (digests.len(), listed.collect())
 }
 
-/// When the list's owner last dealt with the customer of a row.
-fn contact(row: &BTreeMap<String, String>) -> Option<String> {
-    row.get("last_contact_at").and_then(|cell| date(cell, "0000-01-01"))
+impl Dates {
+    fn merge(&mut self, row: &BTreeMap<String, String>) {
+        let at = |column: &str| row.get(column).and_then(|cell| date(cell, "0000-01-01"));
+        self.contact = self.contact.take().max(at("last_contact_at"));
+        self.opt_in = self.opt_in.take().max(at("opted_in_at"));
+    }
+}
+
+/// Whether a business may write to somebody at all.
+fn has_ground(messaging: &Messaging, dates: &Dates, member: &Member) -> bool {
+    let within = |date: &Option<String>| date.as_deref().is_some_and(|date| date >= GROUND_FROM);
+    within(&dates.contact)
+        || messaging.opt_in_in_list && within(&dates.opt_in)
+        || messaging.opt_in_in_export && member.says_yes
 }
 
 /// A day of these worlds; what is none counts as `otherwise`.
@@ -300,6 +338,7 @@ fn a_made_up_world_comes_out_as_the_naive_model_says() {
         matched_people: 100,
         attribute_cell: 50,
         noise: None,
+        messaging: None,
         excluded_region: None,
         opt_out_country: None,
         lists: vec![List {

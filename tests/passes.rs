@@ -128,6 +128,7 @@ fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
         if_exists: IfExists::Error,
         previous: Previous::None,
         ledger: scene.at(&format!("{out}.ledger")),
+        history: scene.at(&format!("{out}.history")),
         gates: Gates::NONE,
         memory,
     }

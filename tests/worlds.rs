@@ -4,6 +4,7 @@
 //! - every combination of attributes that is shown has the company that the policy asks for, and
 //!   so have those who show nothing, so that no smaller cell can be computed either;
 //! - two recipients have no token in common;
+//! - a message goes to nobody without a ground, to nobody twice, and from nobody outside the pilot;
 //! - a person who says no, in any of the ways there are, leaves every file that an advertiser sees
 //!   byte for byte as it is in the same world where that person never had an account; where the
 //!   policy adds noise, on the night after too;
@@ -58,6 +59,10 @@ struct Tally {
     hidden: u64,
     /// Worlds whose figures are noisy; they had a second night.
     noisy: u64,
+    /// Worlds for messages of businesses; the others are for ads.
+    messaging: u64,
+    /// People who get a message.
+    messages: u64,
     /// Worlds where the one who said no would have come out otherwise.
     missed: u64,
     /// Worlds that were joined in several passes, beside in one.
@@ -74,6 +79,8 @@ impl Tally {
         self.shown += other.shown;
         self.hidden += other.hidden;
         self.noisy += other.noisy;
+        self.messaging += other.messaging;
+        self.messages += other.messages;
         self.missed += other.missed;
         self.in_passes += other.in_passes;
         for (way, count) in other.ways {
@@ -162,7 +169,8 @@ impl Twins {
 /// Runs a world one night; its folder is `folder/out` afterwards. Each world has its own ledger.
 fn run(world: &World, folder: &Path, out: &str, ledger: &str) -> Result<(), String> {
     world.write(folder);
-    let job = Job { ledger: folder.join(ledger), ..world.job(folder, out) };
+    let history = folder.join(format!("{ledger}.history"));
+    let job = Job { ledger: folder.join(ledger), history, ..world.job(folder, out) };
     let done = pipeline::run(&job, &Watch::default());
     done.map(drop).map_err(|error| format!("the run fails: {error}"))
 }
@@ -269,6 +277,10 @@ fn check_release(world: &World, folder: &Path, tally: &mut Tally) -> Result<Rele
         return Err("two recipients have a token in common".to_owned());
     }
     tally.tokens += found.len() as u64;
+    if world.rules.messaging.is_some() {
+        tally.messaging += 1;
+        tally.messages += found.len() as u64;
+    }
     tally.two_recipients += u64::from(!one.is_empty() && !other.is_empty());
 
     let mut cells = BTreeMap::<_, BTreeMap<Vec<Option<String>>, u64>>::new();
@@ -345,6 +357,8 @@ fn whoever_says_no_looks_like_one_who_never_had_an_account_in_every_small_world(
         assert!(tally.two_recipients > 0 && tally.shown > 0 && tally.hidden > 0, "{tally:?}");
         assert!(tally.noisy * 5 > tally.worlds, "{tally:?}");
         assert!(tally.in_passes * 2 > tally.worlds, "{tally:?}");
+        assert!(tally.messaging * 5 > tally.worlds, "{tally:?}");
+        assert!(tally.messages > tally.messaging, "{tally:?}");
         assert_eq!(tally.ways.len(), WAYS.len(), "{tally:?}");
     }
 }

@@ -12,6 +12,7 @@
 mod chain;
 mod diff;
 mod figures;
+mod messages;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use diff::{
     StageChange,
 };
 pub use figures::figures;
+pub use messages::messages;
 
 /// One thing that was checked.
 #[derive(Clone, PartialEq, Eq, Debug)]

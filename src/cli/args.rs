@@ -126,7 +126,7 @@ pub struct MatchFlags {
     /// Opt-outs: paths or globs.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub opt_outs: Vec<String>,
-    /// What the numbers are used for: ads or anti_spam.
+    /// What the numbers are used for: ads, anti_spam or business_messaging.
     #[arg(long, value_name = "PURPOSE")]
     pub purpose: Option<String>,
     /// Policy file.
@@ -162,6 +162,9 @@ pub struct MatchFlags {
     /// the export, with the same result [default: as much as the lists need].
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+    /// History of messages to people [default: phonematch.history beside the run folder].
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,
@@ -276,6 +279,9 @@ pub struct AuditFlags {
     /// Ledger that figures were charged to [default: phonematch.ledger beside the run].
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// History that messages were entered in [default: phonematch.history beside the run].
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// Opt-outs as they are today: none of them may be in the newest run.
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub opt_outs: Vec<String>,

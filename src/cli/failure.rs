@@ -6,7 +6,7 @@ use phonematch::input::{ErrorKind, InputError};
 use phonematch::join::ScratchError;
 use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
-use phonematch::privacy::LedgerError;
+use phonematch::privacy::{HistoryError, LedgerError};
 
 use super::Done;
 
@@ -110,6 +110,19 @@ impl From<LedgerError> for Failure {
     }
 }
 
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let (code, cause) = match &error {
+            HistoryError::Missing { .. } => (NO_INPUT, String::new()),
+            HistoryError::RolledBack { .. } | HistoryError::Damaged { .. } => (DATA, String::new()),
+            HistoryError::OtherSecret { .. } => (CONFIG, String::new()),
+            HistoryError::Locked { .. } => (LOCKED, String::new()),
+            HistoryError::Io { source, .. } => (IO, format!(" ({source})")),
+        };
+        Self::new(code, format!("{error}{cause}"))
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let code = match error {
@@ -132,6 +145,7 @@ impl From<RunError> for Failure {
             RunError::MemoryTooSmall { .. } | RunError::ExportReadOnce { .. } => CONFIG,
             RunError::Ledger(error) => return error.into(),
             RunError::BudgetExhausted { .. } | RunError::Gates { .. } => DATA,
+            RunError::History(error) => return error.into(),
             RunError::Interrupted => INTERRUPTED,
         };
         Self::new(code, error.to_string())

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use phonematch::consent::{Purpose, Signal};
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
-    Files, Gates, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, SeveralNumbers,
+    Files, Gates, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget,
+    OptOutSource, Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -22,7 +22,7 @@ use super::secret::{self, IfMissing, SecretInJob};
 use super::size;
 
 /// The purposes that this version runs.
-const PURPOSES: [Purpose; 2] = [Purpose::Ads, Purpose::AntiSpam];
+const PURPOSES: [Purpose; 3] = [Purpose::Ads, Purpose::AntiSpam, Purpose::BusinessMessaging];
 
 /// A job file as it is written. Paths are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +36,7 @@ struct JobFile {
     previous: Option<String>,
     ledger: Option<PathBuf>,
     memory: Option<String>,
+    history: Option<PathBuf>,
     recipient: Option<String>,
     #[serde(default)]
     secret: SecretTable,
@@ -159,7 +160,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
     };
     let purpose = match &flags.purpose {
         Some(name) => Purpose::from_name(name.as_bytes())
-            .ok_or_else(|| usage("--purpose takes ads or anti_spam"))?,
+            .ok_or_else(|| usage("--purpose takes ads, anti_spam or business_messaging"))?,
         None => file
             .purpose
             .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
@@ -184,6 +185,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
         lists: lists(flags, &file, &base, &columns)?,
         opt_outs: opt_outs(flags, &file, &base, &columns)?,
         ledger: ledger(flags, &file, &base, &out),
+        history: history(flags, &file, &base, &out),
         out,
         if_exists: if_exists(flags, &file),
         previous: previous(flags, &file, &base),
@@ -244,7 +246,7 @@ fn policy(
     }
     if !PURPOSES.contains(&purpose) {
         return Err(wrong(format!(
-            "this version runs ads and anti_spam, and not {}",
+            "this version runs ads, anti_spam and business_messaging, and not {}",
             purpose.name()
         )));
     }
@@ -525,6 +527,13 @@ fn memory(flags: &MatchFlags, file: &JobFile) -> Result<Option<MemoryBudget>, Fa
         },
         (None, None) => Ok(None),
     }
+}
+
+/// The message history, in the same way.
+fn history(flags: &MatchFlags, file: &JobFile, base: &Path, out: &Path) -> PathBuf {
+    let listed = || file.history.as_ref().map(|history| base.join(history));
+    let given = flags.history.clone().or_else(listed);
+    given.unwrap_or_else(|| out.with_file_name(HISTORY))
 }
 
 /// Standard input can be one input, and never the opt-outs, which are read twice.

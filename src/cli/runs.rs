@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use phonematch::audit::{self, Check, Count, Diff, DiffError, Kinship, Link, ListChange};
 use phonematch::consent::Purpose;
 use phonematch::input::Role;
-use phonematch::job::{LEDGER, OptOutSource};
+use phonematch::job::{HISTORY, LEDGER, OptOutSource};
 use phonematch::key::{MatchKey, Secret};
 use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline;
-use phonematch::privacy::Book;
+use phonematch::privacy::{Book, Messages};
 use serde_json::json;
 
 use super::args::{AuditFlags, DiffFlags};
@@ -81,6 +81,11 @@ fn check_runs(
                 false => None,
             };
             checks.extend(audit::contents(run, &manifest.floors, secret, barred.as_deref()));
+            if manifest.messages.is_some() {
+                let history = flags.history.clone();
+                let history = history.unwrap_or_else(|| run.with_file_name(HISTORY));
+                checks.extend(audit::messages(run, Messages::read(&history, secret)?.as_ref()));
+            }
         }
         sections.push(Section { name: run.display().to_string(), checks });
     }

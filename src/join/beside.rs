@@ -4,8 +4,11 @@
 //! no input has such a column nothing is kept. What several rows of one number say is merged, so
 //! that the order of rows never shows.
 
+use std::collections::HashMap;
+
 use super::SlotNo;
 use crate::dates::Moment;
+use crate::key::MatchKey;
 
 /// The dates of a list row, the first second that each may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -80,9 +83,24 @@ impl RowDates {
 #[derive(Default)]
 pub(super) struct Told {
     verified: Latest,
+    /// As far as there is one that says yes.
+    says_yes: Vec<bool>,
+    /// The key of the number's E.164 form, of slots whose own key may be another form's.
+    persons: HashMap<SlotNo, MatchKey>,
 }
 
 impl Told {
+    /// Takes in what another table says of a slot that is `slot` here.
+    pub(super) fn take_over(&mut self, slot: SlotNo, other: &Self, of: SlotNo) {
+        self.verify(slot, other.verified(of));
+        if other.says_yes(of) {
+            self.say_yes(slot);
+        }
+        if let Some(person) = other.person(of) {
+            self.identify(slot, person);
+        }
+    }
+
     /// Any of a number's accounts may be the one that took the number over.
     pub(super) fn verify(&mut self, slot: SlotNo, at: Option<Moment>) {
         self.verified.add(slot.index(), at);
@@ -90,6 +108,25 @@ impl Told {
 
     pub(super) fn verified(&self, slot: SlotNo) -> Option<Moment> {
         self.verified.of(slot.index())
+    }
+
+    pub(super) fn say_yes(&mut self, slot: SlotNo) {
+        if self.says_yes.len() <= slot.index() {
+            self.says_yes.resize(slot.index() + 1, false);
+        }
+        self.says_yes[slot.index()] = true;
+    }
+
+    pub(super) fn says_yes(&self, slot: SlotNo) -> bool {
+        self.says_yes.get(slot.index()).copied().unwrap_or(false)
+    }
+
+    pub(super) fn identify(&mut self, slot: SlotNo, person: MatchKey) {
+        self.persons.insert(slot, person);
+    }
+
+    pub(super) fn person(&self, slot: SlotNo) -> Option<MatchKey> {
+        self.persons.get(&slot).copied()
     }
 }
 

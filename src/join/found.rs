@@ -116,7 +116,7 @@ impl Found {
             }
             let place = *places[slot.index()].get_or_insert_with(|| {
                 let place = self.keep(keys[slot.index()], account, attributes[slot.index()]);
-                self.index.told.verify(place, told_of.verified(slot));
+                self.index.told.take_over(place, &told_of, slot);
                 place
             });
             let kept = self.keep_member(place, origins[row.origin as usize]);

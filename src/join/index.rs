@@ -266,6 +266,28 @@ impl ListIndex {
         self.told.verified(slot)
     }
 
+    /// Notes that an account of the number says yes, in so many words.
+    pub fn say_yes(&mut self, slot: SlotNo) {
+        self.told.say_yes(slot);
+    }
+
+    /// Whether an account of the number says yes.
+    #[must_use]
+    pub fn says_yes(&self, slot: SlotNo) -> bool {
+        self.told.says_yes(slot)
+    }
+
+    /// Notes the key of the number's E.164 form.
+    pub fn identify(&mut self, slot: SlotNo, person: MatchKey) {
+        self.told.identify(slot, person);
+    }
+
+    /// The key of the number's E.164 form, as far as accounts have told; else the slot's own.
+    #[must_use]
+    pub fn person(&self, slot: SlotNo) -> MatchKey {
+        self.told.person(slot).unwrap_or_else(|| self.key(slot))
+    }
+
     /// What a slot came to.
     #[must_use]
     pub fn fate(&self, slot: SlotNo) -> Fate {

@@ -51,6 +51,7 @@ const RECIPIENT_INFO: &[u8] = b"phonematch/recipient/v1/";
 const KEY_ID_INFO: &[u8] = b"phonematch/key-id/v1";
 const SEAL_INFO: &[u8] = b"phonematch/seal/v1";
 const LEDGER_INFO: &[u8] = b"phonematch/ledger/v1";
+const HISTORY_INFO: &[u8] = b"phonematch/history/v1";
 const NOISE_INFO: &[u8] = b"phonematch/noise/v1/";
 const FILTER_INFO: &[u8] = b"phonematch/filter/v1";
 
@@ -117,6 +118,11 @@ impl Secret {
     /// The key that the budget ledger is sealed with.
     pub(crate) fn ledger_key(&self) -> Zeroizing<[u8; 32]> {
         self.derive(&[LEDGER_INFO])
+    }
+
+    /// The key that the message history is sealed with and knows people by.
+    pub(crate) fn history_key(&self) -> Zeroizing<[u8; 32]> {
+        self.derive(&[HISTORY_INFO])
     }
 
     /// The key of the noise that the figures of the recipient named `id` get.

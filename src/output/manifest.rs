@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::AliasRules;
 use crate::policy::{Floors, LegalBasis};
-use crate::privacy::LedgerHead;
+use crate::privacy::{HistoryHead, LedgerHead};
 
 /// What a run read and wrote. Holds no time: same inputs, same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,12 +40,27 @@ pub struct Manifest {
     pub floors: Floors,
     /// The budget ledger as it was when the run was charged, where figures are charged for.
     pub ledger: Option<LedgerHead>,
+    /// For messages: the day, the pilot and the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<ManifestMessages>,
     /// What came of it.
     pub counts: ManifestCounts,
     /// The previous run's manifest: a chain.
     pub previous: Option<PreviousDigest>,
     /// BLAKE3 of the file under a key of the secret's, over the text with zeros in this place.
     pub seal: String,
+}
+
+/// What a run's messages held to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestMessages {
+    /// The day that they are for, UTC.
+    pub day: String,
+    /// The pilot's businesses, and how many people each may write to a day.
+    pub tiers: BTreeMap<String, u64>,
+    /// The history with the run in it; none while there was never a message.
+    pub history: Option<HistoryHead>,
 }
 
 /// The run before, by its manifest.

@@ -23,7 +23,9 @@ pub use layout::{
     AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE,
     summary_page,
 };
-pub use manifest::{Manifest, ManifestCounts, ManifestFile, ManifestInput, PreviousDigest, digest};
+pub use manifest::{
+    Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
+};
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match, each_removed};
 pub use staging::{Published, Staging, make_durable};

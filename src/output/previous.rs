@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Manifest, ManifestFile};
+use super::manifest::{Manifest, ManifestFile, ManifestMessages};
 use super::readback::{each_match, each_removed};
 use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT, digest};
 use crate::input::Role;
@@ -139,6 +139,12 @@ impl PreviousRun {
     #[must_use]
     pub const fn ledger(&self) -> Option<&LedgerHead> {
         self.manifest.ledger.as_ref()
+    }
+
+    /// What its messages held to.
+    #[must_use]
+    pub const fn messages(&self) -> Option<&ManifestMessages> {
+        self.manifest.messages.as_ref()
     }
 
     /// Rows of its opt-out source.

@@ -21,7 +21,7 @@ use crate::join::{
 use crate::key::{Form, Keyer, MatchKey, Spelled};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
-use crate::policy::RecycledNumbers;
+use crate::policy::{MessagingRules, RecycledNumbers};
 use crate::report::{Counts, Ledger, Stage, Timings};
 
 /// What a run holds account rows against.
@@ -31,6 +31,8 @@ pub(super) struct Against<'a> {
     pub(super) keyer: &'a Keyer,
     pub(super) blank: BlankConsent,
     pub(super) pass: Pass<'a>,
+    /// Set for messages, which ask more of a row.
+    pub(super) messaging: Option<&'a MessagingRules>,
 }
 
 /// Which pass over the export it is, of those that the lists take.
@@ -153,8 +155,17 @@ pub(super) struct ProbedRows {
     late: Vec<MatchKey>,
     /// Slots of people who said no in this batch, aliases with them.
     barred_slots: Vec<SlotNo>,
+    /// For messages: slots of rows that say yes, and who is behind a slot.
+    said_yes: Vec<SlotNo>,
+    identities: Vec<Identity>,
     slow_path: u64,
     timings: Timings,
+}
+
+/// The key of the E.164 form of a slot's number.
+struct Identity {
+    slot: SlotNo,
+    key: MatchKey,
 }
 
 struct RejectedRow {
@@ -257,6 +268,7 @@ impl Columns {
     ) {
         self.slots.clear();
         index.find_all(&self.keys, &mut self.slots);
+        let signals = against.messaging.map(|_| SignalColumns::of(batch));
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
             let place = likely.place;
@@ -286,6 +298,16 @@ impl Columns {
                 done.barred_hits.push(hit);
                 bar_aliases(account, index, against, done);
             } else {
+                if let Some(signals) = &signals {
+                    let slots = slots.into_iter().flatten();
+                    if Consent::from_row(batch, signals, row) == Consent::Granted {
+                        done.said_yes.extend(slots.clone());
+                    }
+                    if index.forms() != [Form::E164] {
+                        let key = against.keyer.key(account.number(), Form::E164);
+                        done.identities.extend(slots.map(|slot| Identity { slot, key }));
+                    }
+                }
                 done.hits.push(hit);
             }
         }
@@ -390,6 +412,8 @@ impl Work for Probing<'_, '_> {
         timings.time(Stage::Join, || {
             done.barred_slots.iter().for_each(|&slot| self.index.bar(slot));
             done.barred_hits.iter().for_each(|hit| self.index.bar_hit(hit));
+            done.said_yes.iter().for_each(|&slot| self.index.say_yes(slot));
+            done.identities.iter().for_each(|it| self.index.identify(it.slot, it.key));
             for hit in &done.hits {
                 if self.index.record(hit, self.input) == Recorded::Duplicate {
                     self.ledger.duplicates += 1;

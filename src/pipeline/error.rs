@@ -8,7 +8,7 @@ use crate::audit::Check;
 use crate::input::{InputError, Location};
 use crate::join::ScratchError;
 use crate::output::OutputError;
-use crate::privacy::{Exhausted, LedgerError};
+use crate::privacy::{Exhausted, HistoryError, LedgerError};
 
 /// A run that published nothing.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum RunError {
     /// The budget ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The message history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A recipient may not be told more for now.
     #[error(
         "the privacy budget does not pay for list {row}, in the order of recipients and names: its \

@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 
 use super::passes::Joint;
-use super::{Begun, PreviousRuns, RunError, Watch, waves};
+use super::{Begun, PreviousRuns, RunError, Watch, messages, waves};
 use crate::dates::Day;
 use crate::job::Job;
 use crate::join::{ListNo, ListStore, Stretch};
 use crate::key::{MatchKey, Secret};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
 use crate::privacy::{
-    self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, Gates, KeptBack, LedgerError,
-    LedgerHead, ListDigest, Measured, Sets, Sketched, Tally,
+    self, Basis, Book, BudgetLedger, Counted, Figure, FigureRules, Gates, History, KeptBack,
+    LedgerError, LedgerHead, ListDigest, Measured, Sets, Sketched, Tally,
 };
 
 /// How long a run waits for others that charge to the same ledger: from deciding to publishing.
-const PATIENCE: Duration = Duration::from_secs(600);
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
 /// What was decided, and the ledger that is to be charged before anybody is told.
 pub(super) struct Decided {
@@ -29,13 +29,33 @@ pub(super) struct Decided {
     pub(super) figures: Vec<Figure>,
     /// Whoever does not count as a person.
     pub(super) kept_back: KeptBack,
+    pub(super) books: Books,
+}
+
+/// What a run is entered into before anybody sees it.
+#[derive(Default)]
+pub(super) struct Books {
     pub(super) ledger: Option<BudgetLedger>,
+    pub(super) history: Option<History>,
+}
+
+impl Books {
+    /// Makes the run's entries durable.
+    pub(super) fn commit(&mut self) -> Result<(), RunError> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.commit()?;
+        }
+        if let Some(history) = &mut self.history {
+            history.commit()?;
+        }
+        Ok(())
+    }
 }
 
 impl Decided {
     /// Where the ledger ends, the charges of this run with it.
     pub(super) fn head(&self) -> Option<LedgerHead> {
-        self.ledger.as_ref()?.book().head()
+        self.books.ledger.as_ref()?.book().head()
     }
 }
 
@@ -83,10 +103,12 @@ pub(super) fn decide(
     let index = &joint.index;
     let (job, floors) = (begun.job, &begun.job.policy.floors);
     let gates = Gates { policy: &job.policy, today: day(begun) };
-    let Tally { lists: counted, kept_back } = privacy::count(index, canaries, &gates);
+    let mut tally = privacy::count(index, canaries, &gates);
+    let history = messages::choose(begun, index, &mut tally, watch)?;
+    let Tally { lists: counted, kept_back } = tally;
     let Some((noise, budget)) = rules(job) else {
         let figures = counted.iter().map(|counted| counted.exact_figure(floors)).collect();
-        return Ok(Decided { counted, figures, kept_back, ledger: None });
+        return Ok(Decided { counted, figures, kept_back, books: Books { ledger: None, history } });
     };
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
     let measured = match &joint.store {
@@ -120,7 +142,7 @@ pub(super) fn decide(
             period_days: budget.period_days,
         })?;
     }
-    Ok(Decided { counted, figures, kept_back, ledger: Some(ledger) })
+    Ok(Decided { counted, figures, kept_back, books: Books { ledger: Some(ledger), history } })
 }
 
 /// Measures lists whose rows are in a store: their keys come from there, a part at a time and in

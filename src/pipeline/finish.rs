@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::figures::Decided;
+use super::figures::{Books, Decided};
 use super::gates::{self, Counted};
 use super::lists::Lists;
-use super::{Begun, PreviousRuns, ReadInput, RunError, waves};
+use super::{Begun, PreviousRuns, ReadInput, RunError, messages, waves};
 use crate::audit::{self, Check};
 use crate::consent::{BarReason, Purpose};
 use crate::join::{Fate, ListIndex, ListName, ListNo};
@@ -20,7 +20,7 @@ use crate::output::{
     REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
 };
 use crate::policy::NoiseRules;
-use crate::privacy::{self, BudgetLedger, Release, WithholdReason};
+use crate::privacy::{self, BudgetLedger, History, Release, WithholdReason};
 use crate::report::{
     self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
     SEAL_PLACE, Stage, Timings,
@@ -65,7 +65,7 @@ pub(super) fn finish(
     rejects: RejectsTable<'_>,
     mut timings: Timings,
     restarts: u32,
-) -> Result<(Report, Option<BudgetLedger>), RunError> {
+) -> Result<(Report, Books), RunError> {
     let policy = &begun.job.policy;
     let index = &joined.index;
     let Decided { counted, figures, .. } = &joined.decided;
@@ -109,13 +109,15 @@ pub(super) fn finish(
         || {
             let folder = begun.staging.folder();
             demand(audit::integrity(folder, &begun.job.secret))?;
-            let book = joined.decided.ledger.as_ref().map(BudgetLedger::book);
-            demand(audit::figures(folder, book, &begun.job.secret))
+            let Books { ledger, history } = &joined.decided.books;
+            let book = ledger.as_ref().map(BudgetLedger::book);
+            demand(audit::figures(folder, book, &begun.job.secret))?;
+            demand(audit::messages(folder, history.as_ref().map(History::messages)))
         },
     );
     durable?;
     audited?;
-    Ok((report, joined.decided.ledger))
+    Ok((report, joined.decided.books))
 }
 
 /// Makes every file of the run durable. All at once: the file system then writes its journal once
@@ -461,6 +463,7 @@ fn write_manifest(
         files: files.collect::<Result<_, OutputError>>()?,
         floors: begun.job.policy.floors,
         ledger: joined.decided.head(),
+        messages: messages::of_manifest(begun, joined.decided.books.history.as_ref()),
         counts,
         previous: begun
             .previous

@@ -16,7 +16,7 @@ use crate::join::{InputNo, ListName, ListNo, RowDates};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
 use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
 use crate::output::Rejected;
-use crate::policy::{Policy, RecycledNumbers};
+use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Ledger, RegionCounts, Stage, Timings};
 
 pub(super) use adding::{Gathering, RowsTo, is_crowded};
@@ -148,8 +148,12 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
         want(columns, Field::ListId, Need::Optional),
         want(columns, Field::AdvertiserId, Need::Optional),
     ];
-    if policy.recycled_numbers == RecycledNumbers::Withhold {
+    let messaging = policy.messaging.as_ref();
+    if policy.recycled_numbers == RecycledNumbers::Withhold || messaging.is_some() {
         wants.push(want(columns, Field::LastContactAt, Need::Optional));
+    }
+    if messaging.is_some_and(|rules| rules.takes(OptInRecord::List)) {
+        wants.push(want(columns, Field::OptedInAt, Need::Optional));
     }
     wants.retain(|want| policy.columns.allow(Role::List, want.field));
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
@@ -234,11 +238,14 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
 
 /// The dates of a batch's rows; nothing where it has no such column.
 fn dates(batch: &Batch) -> Vec<RowDates> {
-    if !batch.has(Field::LastContactAt) {
+    if !batch.has(Field::LastContactAt) && !batch.has(Field::OptedInAt) {
         return Vec::new();
     }
     let earliest = |field, row| When::from_cell(batch.cell(field, row)).earliest();
-    let dates = |row| RowDates { contact: earliest(Field::LastContactAt, row), opt_in: None };
+    let dates = |row| RowDates {
+        contact: earliest(Field::LastContactAt, row),
+        opt_in: earliest(Field::OptedInAt, row),
+    };
     (0..batch.len()).map(dates).collect()
 }
 

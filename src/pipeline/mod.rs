@@ -12,6 +12,7 @@ mod figures;
 mod finish;
 mod gates;
 mod lists;
+mod messages;
 mod normalise_file;
 mod opt_outs;
 mod passes;
@@ -33,8 +34,9 @@ use crate::normalise::Hint;
 use crate::output::{
     Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
 };
-use crate::privacy::BudgetLedger;
 use crate::report::{Ledger, Report, Stage, Timings};
+
+use figures::Books;
 
 pub use error::{ListError, OptOutError, RunError};
 pub use gates::{BrokenGate, Counted};
@@ -141,17 +143,16 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
     let previous = previous_runs(job, &lineage)?;
     figures::check_ledger(job, &previous)?;
+    messages::check_history(job, &previous)?;
     let begun =
         Begun { job, keyer: Keyer::new(&job.secret), staging, previous, started, started_at };
     for restarts in 0..MOST_ATTEMPTS {
         let mut finished = attempt(&begun, restarts, watch)?;
         if opt_outs::are_unchanged(job, &finished.opt_outs_seen)? {
             watch.check()?;
-            // A figure is paid for before anybody can see it. A run that dies between these lines
-            // was charged; the next one finds the same figures in the ledger.
-            if let Some(ledger) = &mut finished.ledger {
-                ledger.commit()?;
-            }
+            // A figure is paid for, and a message remembered, before anybody can see it. A run that
+            // dies between these lines was charged; the next one finds the same in the books.
+            finished.books.commit()?;
             begun.staging.publish(job.if_exists)?;
             let report = Box::new(finished.report);
             return Ok(Outcome::Published { folder: job.out.clone(), report });
@@ -200,8 +201,8 @@ fn previous_runs(job: &Job, lineage: &Lineage<'_>) -> Result<PreviousRuns, RunEr
 /// What one attempt wrote into the staging folder.
 struct Finished {
     report: Report,
-    /// With the charges that are to be made durable before the folder is published.
-    ledger: Option<BudgetLedger>,
+    /// What is to be made durable before the folder is published.
+    books: Books,
     opt_outs_seen: Vec<opt_outs::Seen>,
 }
 
@@ -252,8 +253,8 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
         canary_list,
         decided,
     };
-    let (report, ledger) = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
-    Ok(Finished { report, ledger, opt_outs_seen: no.seen })
+    let (report, books) = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
+    Ok(Finished { report, books, opt_outs_seen: no.seen })
 }
 
 fn reads_stdin(job: &Job) -> bool {

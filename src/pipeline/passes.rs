@@ -29,7 +29,7 @@ const PROGRAM_BYTES: u64 = 32 << 20;
 const THREAD_BYTES: u64 = 12 << 20;
 /// With less memory than this for list rows, passes are too many to be meant.
 const LEAST_ROOM: u64 = 16 << 20;
-/// A list row in the index, while it grows and while its pass ends; and its date, where it has one.
+/// A list row in the index, while it grows and while its pass ends; and each of its dates.
 const ROW_BYTES: u64 = 48;
 const DATE_BYTES: u64 = 4;
 /// When those who were found fill the room, a pass still takes a quarter of it: passes must end.
@@ -124,7 +124,8 @@ impl Road<'_> {
         late.into_iter().for_each(|slot| index.bar(slot));
 
         let blank = job.policy.blank_consent;
-        let against = Against { suppressions, keyer, blank, pass: around.pass };
+        let messaging = job.policy.messaging.as_ref();
+        let against = Against { suppressions, keyer, blank, pass: around.pass, messaging };
         canaries::probe(&mut index, against, watch)?;
         let mut late = Vec::new();
         for (at, location) in job.accounts.locations.iter().enumerate() {
@@ -167,7 +168,9 @@ impl Road<'_> {
         rejects: &mut Rejects<'_>,
         timings: &mut Timings,
     ) -> Result<Joint, RunError> {
-        let row_bytes = ROW_BYTES + if store.has_contacts() { DATE_BYTES } else { 0 };
+        let dates =
+            u64::from(store.has_contacts()) + u64::from(self.job.policy.messaging.is_some());
+        let row_bytes = ROW_BYTES + DATE_BYTES * dates;
         let needed = store.rows().saturating_mul(row_bytes);
         let expected = needed.div_ceil(room.max(1)).max(1);
         if expected > 1 && self.job.accounts.locations.contains(&Location::Stdin) {

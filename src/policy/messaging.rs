@@ -20,7 +20,7 @@ pub struct MessagingRules {
     pub most_per_person: u32,
     /// ... in so many days.
     pub per_person_days: u32,
-    /// Days over which a run's messages are spread, one wave a day.
+    /// Nights over which a list is spread: a run sends one wave, and each comes round in so many days.
     pub waves: u32,
     /// The pilot: lists of no other recipient leave.
     pub businesses: Vec<Business>,

@@ -50,11 +50,11 @@
 //! opt_in_records = ["list", "export"]  # where an opt-in may stand: opted_in_at of the list, a
 //!                                      # yes in the export's consent column
 //! opted_in_within_days = 365           # a list's older opt-in is none
-//! contacted_within_days = 30           # the person wrote to that business so many days ago
+//! contacted_within_days = 30           # last_contact_at of the list is so many days ago or fewer
 //! cool_down_days = 7                   # between two messages of one business to one person
 //! most_per_person = 3                  # messages of all businesses to one person ...
 //! per_person_days = 7                  # ... in so many days
-//! waves = 3                            # days over which a run's messages are spread
+//! waves = 3                            # nights over which a list is spread: a run sends one wave
 //! [[messaging.businesses]]             # the pilot: nobody else's list leaves
 //! id = "acme"                          # its name as the recipient of a list
 //! tier = 250                           # people a day: 250, 2000, 10000 or 100000

@@ -15,7 +15,9 @@
 mod bands;
 mod cells;
 mod figures;
+mod history;
 mod ledger;
+mod messaging;
 pub mod noise;
 mod personal;
 mod sketch;
@@ -30,7 +32,9 @@ use crate::policy::{Floors, Policy};
 pub use bands::Band;
 pub use cells::Shown;
 pub use figures::{Basis, Exhausted, Figure, FigureRules, ListDigest, Measured, Sets, Sketched};
+pub use history::{History, HistoryError, HistoryHead, Messages, PersonId, PersonKeyer};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
+pub use messaging::{MessageRules, choose as choose_messages};
 pub use personal::{Gates, KeptBack};
 pub use sketch::{Points, Sketch};
 
@@ -49,6 +53,18 @@ pub enum WithholdReason {
     ExcludedRegion,
     /// The account was verified after the list's last contact: the number may be another person's.
     RecycledNumber,
+    /// The business is not one of the pilot's.
+    NotInPilot,
+    /// The person neither opted in nor dealt with the business, or too long ago.
+    NoGround,
+    /// The person's wave is another day's.
+    OtherWave,
+    /// The business has written to the person not long ago, or by another of its lists today.
+    CoolDown,
+    /// The person has had as many messages, of all businesses, as the policy allows.
+    PersonCap,
+    /// The business has written to as many people today as its tier allows.
+    TierFull,
 }
 
 impl WithholdReason {
@@ -62,6 +78,12 @@ impl WithholdReason {
             Self::WithheldBefore => "withheld_before",
             Self::ExcludedRegion => "excluded_region",
             Self::RecycledNumber => "recycled_number",
+            Self::NotInPilot => "not_in_pilot",
+            Self::NoGround => "no_contact_or_opt_in",
+            Self::OtherWave => "other_wave",
+            Self::CoolDown => "cool_down",
+            Self::PersonCap => "person_cap",
+            Self::TierFull => "tier_full",
         }
     }
 }
@@ -125,9 +147,16 @@ pub struct Release {
 pub struct Counted {
     list: ListNo,
     slots: Vec<SlotNo>,
-    people: Vec<SlotNo>,
+    people: Vec<Person>,
     /// Numbers that are no longer in the index, because nobody had them.
     let_go: u64,
+}
+
+/// A person of a list, with the list member that stands for the person.
+#[derive(Clone, Copy, Debug)]
+struct Person {
+    slot: SlotNo,
+    member: u32,
 }
 
 /// Every list, counted.
@@ -153,9 +182,9 @@ pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
         if kept_back.is_twin(&member) || index.fate(member.slot) != Fate::Matched {
             continue;
         }
-        match gates.reason(index, member.slot, kept_back.dates(index, at)) {
+        match gates.reason(index, &member, kept_back.dates(index, at)) {
             Some(reason) => kept_back.add(index, at, reason),
-            None => list.people.push(member.slot),
+            None => list.people.push(Person { slot: member.slot, member: at }),
         }
     }
     counted.retain(|counted| counted.list != canaries);
@@ -185,7 +214,8 @@ impl Counted {
     /// The keys of its numbers, as far as they are in the index, and of its people.
     #[must_use]
     pub fn keys(&self, index: &ListIndex) -> [Vec<MatchKey>; 2] {
-        [&self.slots, &self.people].map(|slots| slots.iter().map(|&slot| index.key(slot)).collect())
+        let slots = self.slots.iter().map(|&slot| index.key(slot)).collect();
+        [slots, self.people.iter().map(|person| index.key(person.slot)).collect()]
     }
 
     /// The figure without noise.
@@ -221,6 +251,19 @@ impl Counted {
     }
 }
 
+/// What became of a list. A list of messages is told of people one by one, or is no pilot's.
+fn judge(counted: &Counted, figure: Figure, (index, policy): (&ListIndex, &Policy)) -> Audience {
+    let audience = counted.judge(figure, &policy.floors);
+    match &policy.messaging {
+        None => audience,
+        Some(rules) => {
+            let is_pilot = rules.tier(&index.list_name(counted.list).recipient).is_some();
+            let withheld = (!is_pilot).then_some(WithholdReason::NotInPilot);
+            Audience { withheld, ..audience }
+        }
+    }
+}
+
 /// Applies the policy's floors to what was counted. `figures` are those of `counted`, in its order.
 #[must_use]
 pub fn release(
@@ -231,7 +274,7 @@ pub fn release(
 ) -> Release {
     let judged = counted.iter().zip(figures);
     let audiences: Vec<_> =
-        judged.map(|(counted, &figure)| counted.judge(figure, &policy.floors)).collect();
+        judged.map(|(counted, &figure)| judge(counted, figure, (index, policy))).collect();
     let mut released: BTreeMap<&Identifier, Vec<&Counted>> = BTreeMap::new();
     for (counted, audience) in counted.iter().zip(&audiences) {
         if audience.withheld.is_none() {
@@ -244,15 +287,16 @@ pub fn release(
     let mut people = Vec::new();
     for lists in released.into_values() {
         let known = |counted: &&Counted| -> Vec<_> {
-            counted.people.iter().map(|&slot| (slot, index.attributes(slot))).collect()
+            let people = counted.people.iter();
+            people.map(|person| (person.slot, index.attributes(person.slot))).collect()
         };
         let shown = cells::show(&lists.iter().map(known).collect::<Vec<_>>(), &rules);
         for (counted, shown) in lists.iter().zip(shown) {
             let list = counted.list;
             let slots = counted.people.iter().zip(shown);
-            people.extend(slots.map(|(&slot, shown)| Released {
+            people.extend(slots.map(|(person, shown)| Released {
                 list,
-                key: index.key(slot),
+                key: index.key(person.slot),
                 shown,
             }));
         }

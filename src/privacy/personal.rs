@@ -2,8 +2,10 @@
 //!
 //! People with numbers of a region that the policy excludes, and numbers that may have changed
 //! hands: the messenger verified an account of the number after the list's owner last dealt with
-//! its customer, so whoever has the account is likely somebody else. Whoever is kept back counts in
-//! no floor, no figure and no attribute cell, as if nobody had the number.
+//! its customer, so whoever has the account is likely somebody else. For messages also whoever neither
+//! opted in nor dealt with that business within the policy's days, and everybody on the list of a
+//! business outside the pilot. Whoever is kept back counts in no floor, no figure and no attribute
+//! cell, as if nobody had the number.
 //!
 //! Dates are held to the end that keeps back: an account counts as verified at the last second that
 //! its cell may mean, a contact as the first. What cannot be read may be just now, and long ago; so
@@ -15,7 +17,7 @@ use std::collections::HashMap;
 use super::WithholdReason;
 use crate::dates::{Day, Moment};
 use crate::join::{ListIndex, ListNo, Member, RowDates, SlotNo};
-use crate::policy::{Policy, RecycledNumbers};
+use crate::policy::{MessagingRules, OptInRecord, Policy, RecycledNumbers};
 
 /// What a policy and a day ask of every matched person.
 #[derive(Clone, Copy, Debug)]
@@ -30,18 +32,38 @@ impl Gates<'_> {
     pub(super) fn reason(
         &self,
         index: &ListIndex,
-        slot: SlotNo,
+        member: &Member,
         dates: RowDates,
     ) -> Option<WithholdReason> {
+        let slot = member.slot;
+        let messaging = self.policy.messaging.as_ref();
+        let recipient = &index.list_name(member.list).recipient;
         let region = index.attributes(slot).region();
         let guards = self.policy.recycled_numbers == RecycledNumbers::Withhold;
-        if region.is_some_and(|region| self.policy.excludes(region)) {
+        if messaging.is_some_and(|rules| rules.tier(recipient).is_none()) {
+            Some(WithholdReason::NotInPilot)
+        } else if region.is_some_and(|region| self.policy.excludes(region)) {
             Some(WithholdReason::ExcludedRegion)
         } else if guards && is_recycled(index.verified(slot), dates.contact, self.today) {
             Some(WithholdReason::RecycledNumber)
+        } else if messaging
+            .is_some_and(|rules| !self.has_ground(rules, dates, index.says_yes(slot)))
+        {
+            Some(WithholdReason::NoGround)
         } else {
             None
         }
+    }
+
+    /// Whether a business may write to the person at all. A date that lies ahead is no ground.
+    fn has_ground(&self, rules: &MessagingRules, dates: RowDates, says_yes: bool) -> bool {
+        let within = |moment: Option<Moment>, days: u32| {
+            let ago = moment.and_then(|moment| self.today.days_since(moment.day()));
+            ago.is_some_and(|ago| ago <= days)
+        };
+        within(dates.contact, rules.contacted_within_days)
+            || rules.takes(OptInRecord::List) && within(dates.opt_in, rules.opted_in_within_days)
+            || rules.takes(OptInRecord::Export) && says_yes
     }
 }
 

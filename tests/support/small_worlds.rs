@@ -11,7 +11,8 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use phonematch::consent::Purpose;
-use phonematch::input::Location;
+use phonematch::dates::Day;
+use phonematch::input::{Field, Location};
 use phonematch::job::{
     Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
     SeveralNumbers,
@@ -34,12 +35,26 @@ pub struct Rules {
     pub attribute_cell: usize,
     /// What `[noise]` of the policy says besides the spread of one person; `None`: no noise.
     pub noise: Option<Noise>,
+    /// The world is for messages of businesses, and not for ads.
+    pub messaging: Option<Messaging>,
     /// Two letters.
     pub excluded_region: Option<&'static str>,
     pub opt_out_country: Option<&'static str>,
     pub lists: Vec<List>,
     pub opt_out_files: Vec<String>,
 }
+
+/// What a world for messages asks. Its lists fill no tier and its people reach no cap: what those do
+/// is for `messaging.rs`.
+#[derive(Clone, Debug)]
+pub struct Messaging {
+    pub opt_in_in_list: bool,
+    pub opt_in_in_export: bool,
+    pub pilot: Vec<&'static str>,
+}
+
+/// Dates of these worlds from this one on are a ground for a message.
+pub const GROUND_FROM: &str = "2016-01-01";
 
 /// Noise as small as it can be, so that small worlds have lists that are released.
 #[derive(Clone, Copy, Debug)]
@@ -145,12 +160,15 @@ impl World {
             matched_people: 1 + random.below(3),
             attribute_cell: 1 + random.below(4),
             noise: None,
+            messaging: None,
             excluded_region: random.one_in(6).then(|| random.pick(&["US", "MX", "IT"])),
             opt_out_country: Some("US"),
             lists,
             opt_out_files: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
         };
-        let rules = Rules { noise: noise(random), ..rules };
+        let messaging = random.one_in(4).then(|| messaging(random));
+        let noise = noise(random).filter(|_| messaging.is_none());
+        let rules = Rules { noise, messaging, ..rules };
         let mut world = Self { people, accounts, list_rows, opt_outs, hashed_opt_outs, rules };
         world.settle();
         world
@@ -179,14 +197,15 @@ impl World {
         write("accounts.csv", text);
         for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
             let header = match list.hashed {
-                Some(_) => "phone_sha256,note,last_contact_at\n",
-                None => "phone,country,last_contact_at\n",
+                Some(_) => "phone_sha256,note,last_contact_at,opted_in_at\n",
+                None => "phone,country,last_contact_at,opted_in_at\n",
             };
             write(&list.file, header.to_owned() + &rows.concat());
         }
         let mut text = "phone,purpose,opted_out_at\n".to_owned();
         for it in &self.opt_outs {
-            text += &format!("{},{},2026-01-01\n", csv_cell(&it.cell), it.purpose);
+            let purpose = if it.purpose == "ads" { self.purpose().name() } else { it.purpose };
+            text += &format!("{},{purpose},2026-01-01\n", csv_cell(&it.cell));
         }
         write("opt_outs.csv", text);
         if !self.hashed_opt_outs.is_empty() {
@@ -201,6 +220,14 @@ impl World {
     /// The job file, for the program.
     pub fn job_file(&self) -> String {
         let mut job = JOB.split("[[lists]]").next().unwrap().to_owned();
+        if self.rules.messaging.is_some() {
+            let files = "files = [\"accounts.csv\"]";
+            let columns = "columns = { consent = \"consent_ads\" }";
+            assert!(job.contains(files));
+            job = job
+                .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
+                .replace(files, &format!("{files}\n{columns}"));
+        }
         for list in &self.rules.lists {
             let phones = match list.hashed {
                 None => "raw",
@@ -240,13 +267,17 @@ impl World {
             },
         };
         let policy = self.policy();
+        let mut accounts = files("accounts.csv");
+        if self.rules.messaging.is_some() {
+            accounts.columns.insert(Field::Consent, "consent_ads".to_owned());
+        }
         Job {
             name: name("worlds").unwrap(),
-            purpose: Purpose::Ads,
+            purpose: self.purpose(),
             policy_digest: blake3::hash(policy.as_bytes()).to_hex().to_string(),
             policy: toml::from_str(&policy).unwrap(),
             secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
-            accounts: files("accounts.csv"),
+            accounts,
             lists: self.rules.lists.iter().map(list).collect(),
             opt_outs: OptOutSource {
                 patterns: self.rules.opt_out_files.clone(),
@@ -263,10 +294,23 @@ impl World {
             previous: Previous::None,
             ledger: folder.join("phonematch.ledger"),
             memory: None,
+            history: folder.join("phonematch.history"),
+        }
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        match self.rules.messaging {
+            Some(_) => Purpose::BusinessMessaging,
+            None => Purpose::Ads,
         }
     }
 
     pub fn policy(&self) -> String {
+        let policy = self.policy_of_ads();
+        self.rules.messaging.as_ref().map_or(policy.clone(), |it| policy_of_messages(&policy, it))
+    }
+
+    fn policy_of_ads(&self) -> String {
         let rules = &self.rules;
         let noise = rules.noise.map(|Noise { distribution, repeat_below }| {
             format!(
@@ -296,6 +340,44 @@ impl World {
 /// When an account was verified, or a customer dealt with: mostly nobody knows.
 const DATES: [&str; 9] =
     ["", "", "", "", "2016-08-25", "2016-08-25", "2014-02-19", "2017-09-05", "09/05/2017"];
+
+/// When a customer was dealt with, and opted in.
+fn dates(random: &mut Random) -> String {
+    format!("{},{}", random.pick(&DATES), random.pick(&DATES))
+}
+
+fn messaging(random: &mut Random) -> Messaging {
+    Messaging {
+        opt_in_in_list: random.percent(50),
+        opt_in_in_export: random.percent(60),
+        pilot: random.pick(&[&["acme"][..], &["globex", "acme"], &["acme", "globex"]]).to_vec(),
+    }
+}
+
+/// The same rules for messages as far as they can be; its `[messaging]` instead of what ads have.
+fn policy_of_messages(ads: &str, rules: &Messaging) -> String {
+    let (head, rest) = ads.split_once("[floors]").unwrap();
+    let opt_outs = rest.split_once("[opt_outs]").unwrap().1;
+    let columns = "\"consent\", \"os\", \"device\", \"verified_at\"";
+    assert!(head.contains(columns) && head.contains("\"last_contact_at\"]"));
+    let head = head
+        .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
+        .replace(columns, "\"consent\", \"verified_at\"")
+        .replace("\"last_contact_at\"]", "\"last_contact_at\", \"opted_in_at\"]");
+    let records = [(rules.opt_in_in_list, "list"), (rules.opt_in_in_export, "export")];
+    let records: Vec<_> = records.iter().filter(|it| it.0).map(|it| it.1).collect();
+    let days = Day::today().days_since(Day::from_text(GROUND_FROM).unwrap()).unwrap();
+    let pilot = rules
+        .pilot
+        .iter()
+        .map(|business| format!("[[messaging.businesses]]\nid = \"{business}\"\ntier = 250\n\n"));
+    format!(
+        "{head}[messaging]\nopt_in_records = {records:?}\nopted_in_within_days = {days}\n\
+         contacted_within_days = {days}\ncool_down_days = 7\nmost_per_person = 9\n\
+         per_person_days = 7\nwaves = 1\n\n{}[opt_outs]{opt_outs}",
+        pilot.collect::<String>()
+    )
+}
 
 /// How many of a world's people object: where most do, nobody is left to be released.
 #[derive(Clone, Copy)]
@@ -355,10 +437,10 @@ fn list_row(list: &List, person: &Person, random: &mut Random) -> String {
             "{},{},{}\n",
             csv_cell(&list_cell(person, random)),
             person.country,
-            random.pick(&DATES)
+            dates(random)
         ),
         Some(form) => {
-            format!("{},,{}\n", hashed_cell(&person.digits, form, random), random.pick(&DATES))
+            format!("{},,{}\n", hashed_cell(&person.digits, form, random), dates(random))
         }
     }
 }

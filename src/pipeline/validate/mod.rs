@@ -264,8 +264,13 @@ fn accounts(
     seen: &mut Seen,
 ) -> Result<(), RunError> {
     let Context { job, keyer, watch, .. } = context;
-    let against =
-        Against { suppressions, keyer, blank: job.policy.blank_consent, pass: Pass::Only };
+    let against = Against {
+        suppressions,
+        keyer,
+        blank: job.policy.blank_consent,
+        pass: Pass::Only,
+        messaging: None,
+    };
     let mut told = dialect::Told::default();
     for (input, location) in (0..).zip(&job.accounts.locations) {
         let source = accounts::source(job, location, read.index.has_contacts());

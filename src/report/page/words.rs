@@ -130,6 +130,12 @@ pub(super) fn reason(name: &str) -> String {
         "withheld_before" => "Nearly the same list was withheld before",
         "excluded_region" => "In a country that the policy excludes",
         "recycled_number" => "May be another person's by now: the account is newer",
+        "not_in_pilot" => "The business is not in the pilot",
+        "no_contact_or_opt_in" => "Neither opted in nor in touch with the business of late",
+        "other_wave" => "Their wave is another day's",
+        "cool_down" => "The business has written to them not long ago",
+        "person_cap" => "They have had as many messages as the policy allows",
+        "tier_full" => "The business has written to its tier's people today",
         other => return sentence(other),
     };
     words.to_owned()
