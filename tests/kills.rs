@@ -133,3 +133,100 @@ fn a_terminated_run_ends_quietly_with_its_own_code() {
     scene.publish(&[]);
     assert_eq!(scene.made(), ["run"]);
 }
+
+/// Sends a signal, and waits for the end: the code, and how long it took.
+fn interrupt(child: &mut Child, signal: rustix::process::Signal) -> (Option<i32>, Duration) {
+    let begun = Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+    let mut status = None;
+    wait_for(Duration::from_secs(30), || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    let Some(status) = status else {
+        child.kill().unwrap();
+        panic!("it still runs");
+    };
+    (status.code(), begun.elapsed())
+}
+
+#[test]
+fn an_interrupted_run_that_waits_for_a_pipe_leaves_nothing_behind() {
+    use rustix::process::Signal;
+    let head = fs::read(scene().at("accounts.csv")).unwrap();
+    let packed = {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, &head).unwrap();
+        packer.finish().unwrap()
+    };
+    // Nothing yet; a part of the rows; a part of packed rows, which a thread of its own awaits.
+    let given = [&[][..], &head[..head.len() / 2], &packed[..packed.len() / 2]];
+    for (given, signal) in given.into_iter().zip([Signal::INT, Signal::TERM, Signal::HUP]) {
+        let scene = scene();
+        let mut command = scene.command(&["--accounts", "-", "--log-format", "json", "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, given).unwrap();
+        assert!(wait_for(Duration::from_secs(20), || scene.made() == [".run.partial"]));
+        std::thread::sleep(Duration::from_millis(200));
+        let (code, took) = interrupt(&mut child, signal);
+        assert_eq!(code, Some(130), "{signal:?}");
+        assert_eq!(scene.made(), Vec::<String>::new(), "{signal:?}");
+        // It looked up by itself: the last resort comes after two seconds.
+        assert!(took < Duration::from_millis(1900), "{took:?}");
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&line["exit_code"], &line["status"]), (&130.into(), &"failed".into()));
+        let logged = String::from_utf8(output.stderr).unwrap();
+        let last: serde_json::Value = serde_json::from_str(logged.lines().last().unwrap()).unwrap();
+        assert_eq!(last["fields"]["exit_code"], 130, "{logged}");
+    }
+}
+
+#[test]
+fn a_run_interrupted_at_any_time_leaves_nothing_behind_or_is_published() {
+    let scene = scene();
+    let taken = duration(&scene);
+    let mut interrupted = 0;
+    for share in 0..16_u32 {
+        let mut child = start(&scene, &["--previous", "none", "--quiet"]);
+        std::thread::sleep(taken * share / 14);
+        let (code, _) = interrupt(&mut child, rustix::process::Signal::INT);
+        match code {
+            Some(0) => {
+                assert_whole(&scene);
+                assert_eq!(scene.made(), ["run"]);
+                fs::remove_dir_all(scene.at("run")).unwrap();
+            }
+            // Before it could listen the signal itself ends it.
+            None | Some(130) => {
+                interrupted += 1;
+                let left = scene.made();
+                assert!(left.is_empty() || code.is_none(), "{left:?} after {code:?}");
+            }
+            other => panic!("it ended with {other:?}"),
+        }
+    }
+    assert!(interrupted > 0);
+    scene.publish(&["--previous", "none"]);
+    assert_eq!(scene.made(), ["run"]);
+}
+
+#[test]
+fn an_interrupted_reading_of_one_file_leaves_no_half_of_it() {
+    let scene = Scene::empty();
+    let mut command = crate::support::phonematch();
+    command.current_dir(scene.path()).args(["normalise", "-", "--phone-column", "raw"]);
+    command.args(["--output", "out.csv", "--quiet"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"raw\n+12025550101\n").unwrap();
+    assert!(wait_for(Duration::from_secs(20), || files_under(scene.path()).len() == 2));
+    std::thread::sleep(Duration::from_millis(200));
+    let (code, _) = interrupt(&mut child, rustix::process::Signal::INT);
+    assert_eq!(code, Some(130));
+    assert_eq!(files_under(scene.path()), [scene.at("secret.key")]);
+}

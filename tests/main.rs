@@ -25,6 +25,10 @@
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
 //! | `validate.rs` | black box | what `validate` says of inputs sound and hostile, and the job's gates |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
+//! | `commands.rs` | black box | the commands that run no job, and what each says of itself |
+//! | `settings.rs` | black box | which layer a setting is from; the schemas of job and policy |
+//! | `exit_codes.rs` | black box | how each exit code is reached, and what is said then |
+//! | `progress.rs` | terminal | what is shown of a run while it goes on |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
 //!
 //! `support/` holds what they share: a scene (a folder with the files of a job), one way to start
@@ -43,10 +47,12 @@
 mod support;
 
 mod cli;
+mod commands;
 mod conformance;
 mod damage;
 mod differential;
 mod distinguisher;
+mod exit_codes;
 mod faults;
 mod figures;
 mod formats;
@@ -61,7 +67,9 @@ mod pages;
 mod passes;
 mod policies;
 mod privacy;
+mod progress;
 mod properties;
+mod settings;
 mod tidy;
 mod validate;
 mod worlds;

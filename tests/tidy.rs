@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each dependency and the only places that may name it.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 17] = [
     ("clap", &["src/cli"]),
+    ("clap_complete", &["src/cli"]),
+    ("clap_mangen", &["src/cli"]),
     ("toml", &["src/cli"]),
+    ("schemars", &["src/cli", "src/policy", "src/consent"]),
     ("indicatif", &["src/cli"]),
     ("tracing_subscriber", &["src/cli", "src/main.rs"]),
     ("rayon", &["src/pipeline"]),

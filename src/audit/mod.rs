@@ -7,11 +7,13 @@
 //! and nothing is published.
 //!
 //! Runs of one job form a chain: each manifest holds the digest of the one before ([`follow`]).
-//! What changed from one run to another, in counts, is [`Diff`]'s to say.
+//! What changed from one run to another, in counts, is [`Diff`]'s to say, and what a folder is
+//! [`Inspection`]'s.
 
 mod chain;
 mod diff;
 mod figures;
+mod inspect;
 mod messages;
 mod seen;
 
@@ -36,6 +38,7 @@ pub use diff::{
     StageChange,
 };
 pub use figures::figures;
+pub use inspect::{FileFacts, FileState, Inspection, Neighbours, NotARun};
 pub use messages::messages;
 
 /// One thing that was checked.

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::layers::Layers;
+use super::typed::{self, Given};
 
 /// Match advertiser lists with a messenger's export, the opt-out leading.
 ///
@@ -17,34 +22,66 @@ pub struct Arguments {
     pub common: Common,
 }
 
+impl Arguments {
+    /// Reads what was typed, and what of it may stand in the environment instead. Ends the process
+    /// where that is no command, and where it asks for help.
+    pub fn read() -> Self {
+        let mut grammar = Self::grammar();
+        let matches = grammar.get_matches_mut();
+        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Some(flags) = arguments.command.job_flags_mut() {
+            flags.given = Given::all(&grammar, &matches);
+        }
+        arguments
+    }
+
+    /// The grammar of the command line, the example of each command before its text.
+    pub fn grammar() -> clap::Command {
+        example_first(Self::command())
+    }
+}
+
+/// Moves the paragraph that begins with `Example:` from the end of a command's long text to the
+/// top of its help: whoever asks for help most often looks for the line to copy.
+fn example_first(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(example_first);
+    let Some(text) = command.get_long_about().map(ToString::to_string) else { return command };
+    let Some((text, example)) = text.rsplit_once("\n\nExample: ") else { return command };
+    let example = format!("Example: {example}");
+    command.before_long_help(example).long_about(text.to_owned())
+}
+
 /// Heading of the flags of every command.
 const EVERYWHERE: &str = "Flags of every command";
 
 /// What scripts tell apart.
-const EXIT_CODES: &str = "\
+pub const EXIT_CODES: &str = "\
 Exit codes: 0 published, 2 usage, 65 a gate on the data failed, 66 an input is missing, empty or
 stale, 70 a bug, 73 the run folder is there, 74 I/O (retry), 75 another run holds the place (retry),
 77 the secret cannot be used, 78 job or policy wrong, 130 interrupted. Nothing is published but
-with 0.";
+with 0. `phonematch explain-exit N` says what to do about one.";
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
     /// Print one line of JSON on standard output at the end.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "PHONEMATCH_JSON",
+          hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Worker threads, 1 to 512 [default: one for each core].
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "N",
+          env = "PHONEMATCH_THREADS", hide_env_values = true,
           value_parser = clap::value_parser!(u16).range(1..=512))]
     pub threads: Option<u16>,
     /// How log lines on standard error are written.
     #[arg(
         long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "text",
-        value_name = "FORMAT"
+        value_name = "FORMAT", env = "PHONEMATCH_LOG_FORMAT", hide_env_values = true
     )]
     pub log_format: LogFormat,
     /// No progress and no table on standard error; errors remain.
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "PHONEMATCH_QUIET",
+          hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
 }
 
@@ -95,10 +132,45 @@ pub enum Command {
     ///
     /// Example: phonematch diff runs/2026-11-21 runs/2026-11-22
     Diff(DiffFlags),
+    /// Say what a run folder is: what it was made of and under, what came of it, its neighbours.
+    ///
+    /// It needs no secret, so it tells whether files are those of the manifest, and not whether
+    /// the manifest is genuine: `audit` does. Counts are exact, for the house.
+    ///
+    /// Example: phonematch inspect runs/2026-11-22
+    Inspect(InspectFlags),
+    /// Say what an exit code means, why it comes up and what to do next.
+    ///
+    /// Example: phonematch explain-exit 66
+    ExplainExit(ExplainExitFlags),
+    /// Show the settings that a job comes to, or what a job or policy file can hold.
+    ///
+    /// Example: phonematch config show --job nightly.toml
+    Config(ConfigFlags),
     /// Make a new secret, in a file that only you can read.
     ///
     /// Example: phonematch keygen secret.key
     Keygen(KeygenFlags),
+    /// Print a script with which a shell completes commands and flags.
+    ///
+    /// Example: phonematch completions bash > ~/.local/share/bash-completion/completions/phonematch
+    Completions(CompletionsFlags),
+    /// Print a manual page, or write all of them into a folder.
+    ///
+    /// Example: phonematch man | man -l -
+    Man(ManFlags),
+}
+
+impl Command {
+    /// The flags of a command that takes a job.
+    fn job_flags_mut(&mut self) -> Option<&mut MatchFlags> {
+        match self {
+            Self::Match(flags) => Some(flags),
+            Self::Validate(flags) => Some(&mut flags.job),
+            Self::Config(ConfigFlags { command: ConfigCommand::Show(flags) }) => Some(flags),
+            _ => None,
+        }
+    }
 }
 
 /// Where the secret comes from. It is never an argument itself.
@@ -114,8 +186,8 @@ pub struct SecretFlags {
 
 #[derive(Debug, Args)]
 pub struct MatchFlags {
-    /// Job file; flags win over it.
-    #[arg(long, value_name = "FILE")]
+    /// Job file; variables and flags win over it.
+    #[arg(long, value_name = "FILE", env = "PHONEMATCH_JOB", hide_env_values = true)]
     pub job: Option<PathBuf>,
     /// The messenger's export: paths, globs, or - for standard input.
     #[arg(long, value_name = "PATH", num_args = 1..)]
@@ -168,6 +240,16 @@ pub struct MatchFlags {
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,
+    /// Which of these were typed; for `config show` and for messages.
+    #[arg(skip)]
+    pub given: Vec<Given>,
+}
+
+impl MatchFlags {
+    /// Where a setting is from, for a message.
+    pub fn place(&self, setting: &str, layers: &Layers) -> Option<String> {
+        typed::place(&self.given, layers, setting)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -310,4 +392,69 @@ pub struct DiffFlags {
 pub struct KeygenFlags {
     /// File to make; one that is there is left alone.
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectFlags {
+    /// A run folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigFlags {
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting and where it is from: a flag, a variable, a file's line, the default.
+    ///
+    /// It takes the flags of match. A setting's variable is its name in capitals, such as
+    /// PHONEMATCH_OPT_OUTS_FILES for opt_outs.files; a flag wins over it, and it over the file.
+    ///
+    /// Example: phonematch config show --job nightly.toml
+    Show(Box<MatchFlags>),
+    /// Print the JSON Schema of job or policy files, with which editors check and complete them.
+    ///
+    /// Example: phonematch config schema job > job.schema.json
+    Schema(SchemaFlags),
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaFlags {
+    /// Which kind of file.
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: SchemaOf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum SchemaOf {
+    Job,
+    Policy,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainExitFlags {
+    /// The code; without one, all of them.
+    #[arg(value_name = "N")]
+    pub code: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsFlags {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManFlags {
+    /// The command, such as match; without one, the page of the whole program.
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    pub command: Vec<String>,
+    /// Write every page into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }

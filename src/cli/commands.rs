@@ -94,17 +94,21 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
 /// How long a run that was told to stop may take to reach a place where it can.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run that waits for a pipe cannot look at it, so
-/// after a moment the process ends; what it staged stays hidden, and the next run clears it.
-#[allow(clippy::exit, reason = "nothing else wakes a thread that waits for standard input")]
+/// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run looks at it often, also while it waits for a
+/// pipe, and takes away what it staged. One that is deep in a sort or hangs on a file system does
+/// not; then its folder is taken away here, and the process ends.
+#[allow(clippy::exit, reason = "nothing else ends a thread that hangs in the system")]
 pub fn watch() -> Result<Watch, Failure> {
     let watch = Watch::default();
-    let cancel = Arc::clone(&watch.cancel);
+    let (cancel, staged) = (Arc::clone(&watch.cancel), Arc::clone(&watch.staged));
     ctrlc::set_handler(move || {
         cancel.store(true, Ordering::SeqCst);
         thread::sleep(GRACE);
-        let _ = writeln!(io::stderr(), "phonematch: interrupted; nothing was published");
-        process::exit(i32::from(INTERRUPTED));
+        // A run that is published is over, and its own outcome is the one to tell.
+        if staged.discard() {
+            let _ = writeln!(io::stderr(), "phonematch: interrupted; nothing was published");
+            process::exit(i32::from(INTERRUPTED));
+        }
     })
     .map_err(|error| Failure::new(IO, format!("cannot listen for signals: {error}")))?;
     Ok(watch)

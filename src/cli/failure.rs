@@ -38,11 +38,13 @@ pub struct Failure {
     message: String,
     /// What the command has to say all the same.
     done: Option<Box<Done>>,
+    /// The setting that is wrong, where one is.
+    setting: Option<String>,
 }
 
 impl Failure {
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), done: None }
+        Self { code, message: message.into(), done: None, setting: None }
     }
 
     /// The failure of a command that has a result: that it is a bad one.
@@ -52,6 +54,26 @@ impl Failure {
 
     pub fn take_done(&mut self) -> Option<Box<Done>> {
         self.done.take()
+    }
+
+    /// The same, and which setting is wrong.
+    pub fn about(mut self, setting: &str) -> Self {
+        self.setting = Some(setting.to_owned());
+        self
+    }
+
+    /// The same, its setting being one of a table.
+    pub fn inside(mut self, table: &str) -> Self {
+        self.setting = self.setting.map(|setting| format!("{table}.{setting}"));
+        self
+    }
+
+    /// The same with the place of the wrong setting, where `place` knows it.
+    pub fn at(mut self, place: impl FnOnce(&str) -> Option<String>) -> Self {
+        if let Some(place) = self.setting.as_deref().and_then(place) {
+            self.message = format!("{} (in {place})", self.message);
+        }
+        self
     }
 
     pub const fn code(&self) -> u8 {

@@ -4,160 +4,195 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use phonematch::consent::{Purpose, Signal};
+use phonematch::consent::Purpose;
 use phonematch::input::{self, Field, Location, Role};
 use phonematch::job::{
-    Files, Gates, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget,
-    OptOutSource, Phones, Previous, SeveralNumbers,
+    Files, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget, OptOutSource,
+    Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
-use phonematch::policy::{ColumnRules, Policy, PolicyFile};
-use phonematch::share::Share;
+use phonematch::policy::{Policy, PolicyFile};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
 use super::failure::{CONFIG, Failure, USAGE};
+use super::gates_table::{GatesTable, gates};
+use super::job_checks;
+use super::layers::Layers;
 use super::secret::{self, IfMissing, SecretInJob};
 use super::size;
 
 /// The purposes that this version runs.
 const PURPOSES: [Purpose; 3] = [Purpose::Ads, Purpose::AntiSpam, Purpose::BusinessMessaging];
 
-/// A job file as it is written. Paths are relative to its folder.
-#[derive(Debug, Default, Deserialize)]
+/// What one run is to do. Paths are relative to this file; variables and flags win over it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct JobFile {
+pub struct JobFile {
+    /// Runs of one name form a chain: 1 to 64 of A-Z a-z 0-9 . _ - and no phone number. Without
+    /// it the file's name is taken.
     name: Option<String>,
+    /// What the numbers are used for; the policy must be one for it.
     purpose: Option<Purpose>,
+    /// The policy file: floors, consent model, opt-out rules.
+    #[schemars(extend("format" = "path"))]
     policy: Option<PathBuf>,
+    /// The run folder, published in one rename.
+    #[schemars(extend("format" = "path"))]
     out: Option<PathBuf>,
+    /// What to do when the run folder is there already.
+    #[schemars(extend("default" = "error"))]
     if_exists: Option<IfExistsWord>,
+    /// The run before this one: a folder, `none`, or `auto` for the newest beside `out`.
+    #[schemars(extend("default" = "auto", "format" = "path"))]
     previous: Option<String>,
+    /// The ledger of figures told; without it `phonematch.ledger` beside `out`.
+    #[schemars(extend("format" = "path"))]
     ledger: Option<PathBuf>,
+    /// Most memory that the run may take, such as 200MB or 1.5GB; larger lists take several passes.
     memory: Option<String>,
+    /// The history of messages; without it one of a fixed name beside `out`.
+    #[schemars(extend("format" = "path"))]
     history: Option<PathBuf>,
+    /// The advertiser of lists that name none.
     recipient: Option<String>,
+    /// What keys and tokens are made with.
     #[serde(default)]
     secret: SecretTable,
+    /// The messenger's export.
     #[serde(default)]
     accounts: FilesTable,
+    /// The advertisers' lists.
     #[serde(default)]
     lists: Vec<ListTable>,
+    /// Who said no.
     #[serde(default)]
     opt_outs: OptOutTable,
+    /// What a run's figures must be to be published.
     #[serde(default)]
     gates: GatesTable,
+    /// What the environment says of every list.
+    #[serde(skip)]
+    pub every_list: ListTable,
 }
 
-#[derive(Debug, Default, Deserialize)]
+impl JobFile {
+    /// The policy file, relative to where it is written.
+    pub fn policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretTable {
+    /// 32 bytes or 64 hex digits, mode 0600.
+    #[schemars(extend("format" = "path"))]
     file: Option<PathBuf>,
+    /// What a missing secret file means; `create` is for samples.
     #[serde(default)]
+    #[schemars(extend("default" = "refuse"))]
     if_missing: IfMissing,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FilesTable {
+    /// Paths, globs, or `-` for standard input.
     #[serde(default)]
+    #[schemars(extend("format" = "path"))]
     files: Vec<String>,
+    /// Column names by field, where they are not well-known ones: `phone = "msisdn"`.
     #[serde(default)]
     columns: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListTable {
+pub struct ListTable {
+    /// Paths, globs, or `-` for standard input.
     #[serde(default)]
+    #[schemars(extend("format" = "path"))]
     files: Vec<String>,
+    /// Column names by field, where they are not well-known ones: `phone = "mobile no"`.
     #[serde(default)]
     columns: BTreeMap<String, String>,
+    /// The advertiser of this list's rows that name none.
     recipient: Option<String>,
+    /// The list's name where rows give none; without it the file's name up to its first dot.
     id: Option<String>,
+    /// Region of rows that name none, such as DE.
+    #[schemars(regex(pattern = "^[A-Za-z]{2}$"))]
     country: Option<String>,
+    /// What rows hold: numbers, or SHA-256 of numbers with plus (`e164`), without (`digits`), or
+    /// in either form (`probe`). Without it the column's name says it.
     phones: Option<PhonesWord>,
+    /// What a cell with several numbers means.
+    #[schemars(extend("default" = "reject"))]
     several_numbers: Option<SeveralWord>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OptOutTable {
+    /// Paths or globs. Read twice, so not from standard input.
     #[serde(default)]
+    #[schemars(extend("format" = "path"))]
     files: Vec<String>,
+    /// Column names by field, where they are not well-known ones.
     #[serde(default)]
     columns: BTreeMap<String, String>,
+    /// Region of rows that name none, such as DE.
+    #[schemars(regex(pattern = "^[A-Za-z]{2}$"))]
     country: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GatesTable {
-    max_reject_rate: Option<Rate>,
-    min_match_rate: Option<Rate>,
-    max_match_rate: Option<Rate>,
-    max_change_since_last_run: Option<Change>,
-}
-
-/// A part of a whole.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "f64")]
-struct Rate(Share);
-
-/// A part of what was there before; something may well grow to the threefold.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "f64")]
-struct Change(Share);
-
-impl TryFrom<f64> for Rate {
-    type Error = &'static str;
-
-    fn try_from(number: f64) -> Result<Self, Self::Error> {
-        let rate = Share::from_fraction(number).filter(|&share| share <= Share::WHOLE);
-        rate.map(Self).ok_or("a rate is a number from 0 to 1, such as 0.05 for 5 %")
-    }
-}
-
-impl TryFrom<f64> for Change {
-    type Error = &'static str;
-
-    fn try_from(number: f64) -> Result<Self, Self::Error> {
-        let change = Share::from_fraction(number).map(Self);
-        change.ok_or("a change is a number from 0, such as 0.2 for 20 % more or less")
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum IfExistsWord {
+    /// The run refuses.
     Error,
+    /// Nothing is done, and that is a success.
     Skip,
+    /// The new run takes the old one's place.
     Replace,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum PhonesWord {
+    /// Numbers.
     Raw,
+    /// SHA-256 of numbers with plus.
     E164,
+    /// SHA-256 of numbers without plus.
     Digits,
+    /// SHA-256 of either.
     Probe,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum SeveralWord {
+    /// The row is rejected.
     Reject,
+    /// Each number is a candidate.
     Separate,
 }
 
 /// Resolves a `match` command.
 pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
-    let (file, base) = match &flags.job {
-        Some(path) => (read_toml::<JobFile>(path, "job")?.value, folder_of(path)),
-        None => (JobFile::default(), PathBuf::new()),
-    };
+    let layers = Layers::read(flags.job.as_deref())?;
+    for variable in &layers.strays {
+        tracing::warn!(variable, "a variable with our prefix is no setting and is not read");
+    }
+    job_of(flags, &layers).map_err(|failure| failure.at(|setting| flags.place(setting, &layers)))
+}
+
+fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
+    let Layers { job: file, base, .. } = layers;
     let purpose = match &flags.purpose {
         Some(name) => Purpose::from_name(name.as_bytes())
             .ok_or_else(|| usage("--purpose takes ads, anti_spam or business_messaging"))?,
@@ -165,12 +200,12 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
             .purpose
             .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
     };
-    let (policy, policy_digest) = policy(flags, &file, &base, purpose)?;
+    let (policy, policy_digest) = policy(flags, file, base, purpose)?;
     let out = flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)));
     let out = out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?;
     let columns = typed_columns(&flags.column)?;
     let job = Job {
-        name: name(flags, &file)?,
+        name: name(flags, file)?,
         purpose,
         policy,
         policy_digest,
@@ -181,45 +216,51 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
                 if_missing: file.secret.if_missing,
             },
         )?,
-        accounts: accounts(flags, &file, &base, &columns)?,
-        lists: lists(flags, &file, &base, &columns)?,
-        opt_outs: opt_outs(flags, &file, &base, &columns)?,
-        ledger: ledger(flags, &file, &base, &out),
-        history: history(flags, &file, &base, &out),
+        accounts: accounts(flags, file, base, &columns)?,
+        lists: lists(flags, file, base, &columns)?,
+        opt_outs: opt_outs(flags, file, base, &columns)?,
+        ledger: ledger(flags, file, base, &out),
+        history: history(flags, file, base, &out),
         out,
-        if_exists: if_exists(flags, &file),
-        previous: previous(flags, &file, &base),
+        if_exists: if_exists(flags, file),
+        previous: previous(flags, file, base),
         gates: gates(&file.gates)?,
-        memory: memory(flags, &file)?,
+        memory: memory(flags, file)?,
     };
-    check_stdin(&job)?;
-    check_signals(&job)?;
-    check_columns(&job)?;
+    job_checks::check(&job)?;
     Ok(job)
 }
 
 /// Reads a TOML file. A mistake in it is told with its line, and its text is not repeated: a data
 /// file that is given as a job by mistake has numbers in its lines.
-fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<Toml<T>, Failure> {
+pub fn read_toml<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    what: &str,
+) -> Result<Toml<T>, Failure> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|error| wrong(format!("cannot read the {what} {shown}: {error}")))?;
     let value = toml::from_str(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
-        let message = error.message().lines().next().unwrap_or_default();
-        let is_safe = message.bytes().filter(u8::is_ascii_digit).count() < 7;
-        let message = if is_safe { message } else { "it is not what belongs there" };
+        let message = without_data(error.message());
         wrong(format!("the {what} {shown} is wrong in line {line}: {message}"))
     })?;
     let digest = phonematch::output::digest(text.as_bytes());
     Ok(Toml { value, text, digest })
 }
 
+/// The first line of a reader's message, unless it may quote somebody's number.
+pub fn without_data(message: &str) -> &str {
+    let message = message.lines().next().unwrap_or_default();
+    let is_safe = message.bytes().filter(u8::is_ascii_digit).count() < 7;
+    if is_safe { message } else { "it is not what belongs there" }
+}
+
 /// A TOML file that was read: its content, and BLAKE3 of the bytes that it was read from.
-struct Toml<T> {
-    value: T,
-    text: String,
+pub struct Toml<T> {
+    pub value: T,
+    pub text: String,
     digest: String,
 }
 
@@ -263,22 +304,6 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
     text.lines().position(gives).map(|at| at + 1)
 }
 
-/// A column that the policy does not let a run read is no column of the job.
-fn check_columns(job: &Job) -> Result<(), Failure> {
-    let check = |rules: &ColumnRules, role, columns: &BTreeMap<Field, String>| match columns
-        .keys()
-        .find(|&&field| !rules.allow(role, field))
-    {
-        None => Ok(()),
-        Some(field) => Err(wrong(format!(
-            "the job maps the column {field} of {role}, which the policy's columns do not allow"
-        ))),
-    };
-    let rules = &job.policy.columns;
-    check(rules, Role::Accounts, &job.accounts.columns)?;
-    job.lists.iter().try_for_each(|list| check(rules, Role::List, &list.files.columns))
-}
-
 fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {
     let stem = flags.job.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
     let name = file.name.as_deref().or(stem).unwrap_or("job");
@@ -287,15 +312,14 @@ fn name(flags: &MatchFlags, file: &JobFile) -> Result<Identifier, Failure> {
 
 fn identifier(text: &str, setting: &str) -> Result<Identifier, Failure> {
     Identifier::from_text(text.as_bytes()).ok_or_else(|| {
-        wrong(format!(
-            "{setting} must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a phone number"
-        ))
+        let rule = "must be 1 to 64 of A-Z a-z 0-9 . _ - and not look like a phone number";
+        wrong(format!("{setting} {rule}")).about(setting)
     })
 }
 
 fn region(text: &str, setting: &str) -> Result<Region, Failure> {
     Region::from_code(text.as_bytes())
-        .ok_or_else(|| wrong(format!("{setting} must be two letters, such as DE")))
+        .ok_or_else(|| wrong(format!("{setting} must be two letters, such as DE")).about(setting))
 }
 
 pub type Columns = BTreeMap<(Role, Field), String>;
@@ -378,7 +402,7 @@ fn lists(
     base: &Path,
     typed: &Columns,
 ) -> Result<Vec<ListSource>, Failure> {
-    let typed_list = ListTable::default();
+    let typed_list = file.every_list.clone();
     let tables = if flags.list.is_empty() { file.lists.as_slice() } else { &[typed_list] };
     if tables.is_empty() {
         return Err(usage("no list: give --list, or [[lists]] in the job"));
@@ -387,7 +411,11 @@ fn lists(
         Some(text) => Some(identifier(text, "recipient")?),
         None => None,
     };
-    tables.iter().map(|table| list(flags, table, base, typed, recipient.as_ref())).collect()
+    let list = |(number, table): (usize, &ListTable)| {
+        let list = list(flags, table, base, typed, recipient.as_ref());
+        list.map_err(|failure| failure.inside(&format!("lists.{number}")))
+    };
+    (1..).zip(tables).map(list).collect()
 }
 
 fn list(
@@ -399,7 +427,7 @@ fn list(
 ) -> Result<ListSource, Failure> {
     let locations = locations(Role::List, &flags.list, &table.files, base)?;
     if locations.is_empty() {
-        return Err(wrong("an entry of [[lists]] names no files"));
+        return Err(wrong("an entry of [[lists]] names no files").about("files"));
     }
     let own = table.recipient.as_deref().filter(|_| flags.recipient.is_none());
     let own = own.map(|text| identifier(text, "recipient")).transpose()?;
@@ -444,7 +472,7 @@ fn opt_outs(
         patterns: patterns.clone(),
         base: base.to_owned(),
         columns: columns(Role::OptOuts, &table.columns, typed)?,
-        country: country.map(|country| region(country, "the opt-outs' country")).transpose()?,
+        country: country.map(|country| region(country, "opt_outs.country")).transpose()?,
     })
 }
 
@@ -458,22 +486,6 @@ fn if_exists(flags: &MatchFlags, file: &JobFile) -> IfExists {
     }
 }
 
-fn gates(table: &GatesTable) -> Result<Gates, Failure> {
-    let rate = |rate: Option<Rate>| rate.map(|Rate(share)| share);
-    let gates = Gates {
-        max_reject_rate: rate(table.max_reject_rate),
-        min_match_rate: rate(table.min_match_rate),
-        max_match_rate: rate(table.max_match_rate),
-        max_change_since_last_run: table.max_change_since_last_run.map(|Change(share)| share),
-    };
-    match (gates.min_match_rate, gates.max_match_rate) {
-        (Some(min), Some(max)) if min > max => {
-            Err(wrong("gates.min_match_rate is above gates.max_match_rate: no list could pass"))
-        }
-        _ => Ok(gates),
-    }
-}
-
 fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
     let listed = file.previous.as_ref().map(|previous| match previous.as_str() {
         word @ ("auto" | "none") => PathBuf::from(word),
@@ -484,25 +496,6 @@ fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
         Some(path) if path.as_os_str() == "auto" => Previous::Auto,
         Some(path) if path.as_os_str() == "none" => Previous::None,
         Some(path) => Previous::Folder(path),
-    }
-}
-
-/// A mapped signal is one that somebody counts on: where it would not be read, the job is wrong.
-fn check_signals(job: &Job) -> Result<(), Failure> {
-    let elsewhere = job.lists.iter().map(|list| &list.files.columns).chain([&job.opt_outs.columns]);
-    let strays = elsewhere.flat_map(BTreeMap::keys);
-    if let Some(signal) = strays.copied().find_map(Signal::of_field) {
-        let field = signal.field();
-        return Err(wrong(format!("{field} is read from the accounts only; map it there")));
-    }
-    let mapped = job.accounts.columns.keys().copied().filter_map(Signal::of_field);
-    match mapped.into_iter().find(|signal| !signal.governs(job.purpose)) {
-        Some(signal) => Err(wrong(format!(
-            "{} says nothing about {} and would not be read; take it out of accounts.columns",
-            signal.field(),
-            job.purpose.name()
-        ))),
-        None => Ok(()),
     }
 }
 
@@ -523,7 +516,7 @@ fn memory(flags: &MatchFlags, file: &JobFile) -> Result<Option<MemoryBudget>, Fa
         },
         (None, Some(written)) => match size::bytes(written) {
             Some(bytes) => Ok(Some(MemoryBudget::Run(bytes))),
-            None => Err(wrong(format!("memory {no_size}"))),
+            None => Err(wrong(format!("memory {no_size}")).about("memory")),
         },
         (None, None) => Ok(None),
     }
@@ -536,28 +529,10 @@ fn history(flags: &MatchFlags, file: &JobFile, base: &Path, out: &Path) -> PathB
     given.unwrap_or_else(|| out.with_file_name(HISTORY))
 }
 
-/// Standard input can be one input, and never the opt-outs, which are read twice.
-fn check_stdin(job: &Job) -> Result<(), Failure> {
-    let is_stdin = |location: &&Location| **location == Location::Stdin;
-    if job.opt_outs.patterns.iter().any(|pattern| pattern == "-") {
-        return Err(wrong("opt-outs are read twice and cannot come from standard input"));
-    }
-    let lists = job.lists.iter().flat_map(|list| &list.files.locations);
-    if job.accounts.locations.iter().chain(lists).filter(is_stdin).count() > 1 {
-        return Err(wrong("standard input can be named once only"));
-    }
-    Ok(())
-}
-
 fn usage(message: impl Into<String>) -> Failure {
     Failure::new(USAGE, message)
 }
 
-fn wrong(message: impl Into<String>) -> Failure {
+pub fn wrong(message: impl Into<String>) -> Failure {
     Failure::new(CONFIG, message)
-}
-
-/// The folder that a file's relative paths start from.
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().map(Path::to_owned).unwrap_or_default()
 }

@@ -2,24 +2,32 @@
 
 mod args;
 mod commands;
+mod config;
+mod exit_codes;
 mod failure;
+mod gates_table;
+mod inspect;
+mod job_checks;
 mod job_file;
+mod layers;
+mod manual;
 mod progress;
 mod runs;
 mod secret;
+mod settings;
 mod size;
 mod table;
+mod typed;
 mod validation;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
 use phonematch::pipeline::Threads;
 use serde_json::{Value, json};
 
-use args::{Arguments, Command, LogFormat};
+use args::{Arguments, Command, Common, LogFormat};
 use failure::{BUG, Failure};
 
 /// What a command that came to its end has to say.
@@ -47,8 +55,8 @@ pub fn harden() {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    begin_logging(arguments.common.log_format);
+    let arguments = Arguments::read();
+    begin_logging(&arguments.common);
     let common = arguments.common.clone();
     let done = catch_unwind(AssertUnwindSafe(|| run(arguments)));
     let done = done.unwrap_or_else(|_| {
@@ -99,7 +107,8 @@ fn say(lines: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn begin_logging(format: LogFormat) {
+fn begin_logging(common: &Common) {
+    let level = if common.quiet { tracing::Level::ERROR } else { tracing::Level::INFO };
     let colour = std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -107,8 +116,8 @@ fn begin_logging(format: LogFormat) {
         .log_internal_errors(false)
         .with_ansi(colour)
         .with_target(false)
-        .with_max_level(tracing::Level::INFO);
-    match format {
+        .with_max_level(level);
+    match common.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
@@ -127,6 +136,11 @@ fn run(arguments: Arguments) -> Result<Done, Failure> {
         Command::Synth(flags) => commands::synth(flags),
         Command::Audit(flags) => runs::audit(flags),
         Command::Diff(flags) => runs::diff(flags),
+        Command::Inspect(flags) => inspect::inspect(flags),
+        Command::ExplainExit(flags) => exit_codes::explain(flags),
+        Command::Config(flags) => config::config(flags, common),
         Command::Keygen(flags) => commands::keygen(flags),
+        Command::Completions(flags) => Ok(manual::completions(flags)),
+        Command::Man(flags) => manual::man(flags),
     })
 }

@@ -13,6 +13,13 @@ use phonematch::job::Job;
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Where all is known that is to be read.
+const BAR: &str =
+    "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
+
+/// Where a pipe gives as much as it gives.
+const SPINNER: &str = "{spinner} {bytes}  {bytes_per_sec}  {elapsed}  {msg}";
+
 /// Shows progress until it is dropped.
 pub struct Progress {
     stop: Option<Sender<()>>,
@@ -31,12 +38,10 @@ impl Progress {
             let interval = if is_terminal { BAR_INTERVAL } else { LOG_INTERVAL };
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 // Lists that are larger than the job's memory take several passes over the export.
-                let total = total + export * (meter.passes() - 1);
+                let again = export.unwrap_or(0) * (meter.passes() - 1);
+                let total = total.map(|total| total + again);
                 match &bar {
-                    Some(bar) => {
-                        bar.set_length(total);
-                        bar.set_position(meter.bytes_read());
-                    }
+                    Some(bar) => show(bar, &meter, total),
                     None => log(&meter, total, begun),
                 }
             }
@@ -58,32 +63,55 @@ impl Drop for Progress {
     }
 }
 
-fn bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let template = "{bar:30} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
-    match ProgressStyle::with_template(template) {
+fn bar(total: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template(if total.is_some() { BAR } else { SPINNER }) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
 }
 
-fn log(meter: &Meter, total: u64, begun: Instant) {
+fn show(bar: &ProgressBar, meter: &Meter, total: Option<u64>) {
+    if let Some(total) = total {
+        bar.set_length(total);
+    }
+    bar.set_position(meter.bytes_read());
+    // Reading is the longest of it and not the last.
+    let is_read = total.is_some_and(|total| meter.bytes_read() >= total);
+    bar.set_message(if is_read { "joining, writing, checking" } else { "" });
+    if total.is_none() {
+        bar.tick();
+    }
+}
+
+/// Left out where nobody knows: how much there is in all, and so how long it takes.
+fn log(meter: &Meter, total: Option<u64>, begun: Instant) {
+    let (bytes, elapsed) = (meter.bytes_read(), begun.elapsed());
+    let bytes_per_s = u128::from(bytes) * 1000 / elapsed.as_millis().max(1);
+    let bytes_per_s = u64::try_from(bytes_per_s).unwrap_or(u64::MAX);
+    let left_s = total.map(|total| total.saturating_sub(bytes) / bytes_per_s.max(1));
     tracing::info!(
         rows = meter.rows_read(),
-        bytes = meter.bytes_read(),
+        bytes,
         of_bytes = total,
         passes = meter.passes(),
-        elapsed_s = begun.elapsed().as_secs(),
+        bytes_per_s,
+        elapsed_s = elapsed.as_secs(),
+        left_s = left_s.filter(|_| bytes > 0),
         "reading"
     );
 }
 
-fn input_bytes(job: &Job) -> u64 {
+/// Bytes of all inputs; none where one of them is a pipe, whose end nobody knows.
+fn input_bytes(job: &Job) -> Option<u64> {
     let lists = job.lists.iter().flat_map(|list| &list.files.locations);
     let opt_outs = job.opt_outs.locations().unwrap_or_default();
     bytes_of(job.accounts.locations.iter().chain(lists).chain(&opt_outs))
 }
 
-fn bytes_of<'a>(locations: impl IntoIterator<Item = &'a Location>) -> u64 {
-    locations.into_iter().filter_map(Location::bytes).sum()
+fn bytes_of<'a>(locations: impl IntoIterator<Item = &'a Location>) -> Option<u64> {
+    locations.into_iter().try_fold(0, |sum, location| match location {
+        Location::Stdin => None,
+        there => Some(sum + there.bytes().unwrap_or(0)),
+    })
 }

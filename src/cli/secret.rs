@@ -14,7 +14,7 @@ use super::failure::{EXISTS, Failure, SECRET};
 const VARIABLE: &str = "PHONEMATCH_SECRET_FILE";
 
 /// What a missing secret file means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfMissing {
     /// The run ends.

@@ -14,12 +14,13 @@
 //! | 229 Benin | eight digits, or 01 and eight since 30 November 2024 | ARCEP Benin, ITU national plan |
 //! | 39 Italy | with and without the leading zero | AGCOM, plan of 1998 |
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digits::{MOST_DIGITS, append, decimal};
 
 /// A family of other forms, by its name in policies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum AliasRule {
     /// With and without the 1 behind Mexico's calling code.
     #[serde(rename = "mexico_1")]

@@ -20,6 +20,7 @@ pub mod signals;
 mod suppression;
 pub mod vocabulary;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::normalise::{E164, Reading};
@@ -31,7 +32,7 @@ pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, 
 pub use vocabulary::Consent;
 
 /// What a blank consent cell means for a purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BlankConsent {
     /// Opt-out model: who said nothing may be used.

@@ -3,10 +3,13 @@
 //! They are rows of one table (design §5) and not five programs: the stages ask a purpose these
 //! questions, and the policy the rest.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a run uses people's numbers for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Custom audiences for advertisers.

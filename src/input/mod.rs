@@ -10,9 +10,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod ahead;
+mod awaited;
 mod batch;
 mod cells;
 mod delimited;
@@ -120,9 +122,21 @@ pub struct Meter {
     rows_read: AtomicU64,
     /// Passes beyond the first.
     passes_again: AtomicU64,
+    /// Set by whoever wants no more to be read.
+    cancel: Arc<AtomicBool>,
 }
 
 impl Meter {
+    /// A meter of readers that give up waiting for standard input when `cancel` is set.
+    #[must_use]
+    pub fn stopped_by(cancel: Arc<AtomicBool>) -> Self {
+        Self { cancel, ..Self::default() }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.cancel.load(Ordering::SeqCst)
+    }
+
     /// Stored bytes that were read so far; at the end of all inputs the sum of their sizes.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {

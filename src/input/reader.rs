@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::awaited::Awaited;
 use super::batch::Batch;
 use super::delimited::Delimited;
 use super::error::{InputError, Place};
@@ -89,7 +90,9 @@ pub struct Facts {
 pub fn open(source: &Source, meter: Arc<Meter>) -> Result<BatchReader, InputError> {
     let at = source.place();
     let Location::Path(path) = &source.location else {
-        return open_stream(source, Box::new(io::stdin()), meter);
+        let stdin = Awaited::stdin(Arc::clone(&meter));
+        let stdin = stdin.map_err(|cause| InputError::Unreadable { at: at.clone(), cause })?;
+        return open_stream(source, Box::new(stdin), meter);
     };
     let file = OpenFile::open(&at, path)?;
     let unreadable = |cause| InputError::Unreadable { at: at.clone(), cause };

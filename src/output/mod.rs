@@ -13,6 +13,7 @@ mod layout;
 mod manifest;
 mod previous;
 mod readback;
+mod staged;
 mod staging;
 mod tables;
 
@@ -28,6 +29,7 @@ pub use manifest::{
 };
 pub use previous::{Lineage, PreviousRun};
 pub use readback::{MatchRow, NotMatches, each_match, each_removed};
+pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use tables::{
     Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, summary_pages,

@@ -32,7 +32,8 @@ use crate::join::{ListBuilder, ListName, ListStore};
 use crate::key::Keyer;
 use crate::normalise::Hint;
 use crate::output::{
-    Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staging,
+    Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staged,
+    Staging,
 };
 use crate::report::{Ledger, Report, Stage, Timings};
 
@@ -55,15 +56,31 @@ use passes::Joint;
 const MOST_ATTEMPTS: u32 = 3;
 
 /// What a caller sees of a run while it goes on, and how it stops it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Watch {
     /// Bytes and rows read so far.
     pub meter: Arc<Meter>,
-    /// Set it, and the run ends at the next wave with nothing published.
+    /// Set it, and the run ends at the next wave with nothing published, also where it waits for
+    /// standard input.
     pub cancel: Arc<AtomicBool>,
+    /// The run's hidden folder, for a caller that cannot wait so long.
+    pub staged: Arc<Staged>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        let cancel = Arc::default();
+        let meter = Arc::new(Meter::stopped_by(Arc::clone(&cancel)));
+        Self { meter, cancel, staged: Arc::default() }
+    }
 }
 
 impl Watch {
+    /// Whatever a run that was told to stop stumbled over, it ended because it was told to.
+    fn or_interrupted<T>(&self, outcome: Result<T, RunError>) -> Result<T, RunError> {
+        outcome.or_else(|error| self.check().and(Err(error)))
+    }
+
     fn check(&self) -> Result<(), RunError> {
         if self.cancel.load(Ordering::SeqCst) { Err(RunError::Interrupted) } else { Ok(()) }
     }
@@ -129,6 +146,12 @@ impl<'a> Rejects<'a> {
 ///
 /// [`RunError`]; nothing is published then, and an older run in the same place is untouched.
 pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
+    let outcome = watch.or_interrupted(run_once(job, watch));
+    watch.staged.forget();
+    outcome
+}
+
+fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let started_at = jiff::Timestamp::now().to_string();
     if job.if_exists == IfExists::Skip && job.out.exists() {
@@ -139,6 +162,7 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
         };
     }
     let staging = Staging::begin(&job.out, job.if_exists)?;
+    watch.staged.hold(staging.folder());
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
     let previous = previous_runs(job, &lineage)?;
@@ -153,7 +177,8 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
             // A figure is paid for, and a message remembered, before anybody can see it. A run that
             // dies between these lines was charged; the next one finds the same in the books.
             finished.books.commit()?;
-            begun.staging.publish(job.if_exists)?;
+            let publish = || begun.staging.publish(job.if_exists);
+            watch.staged.publish(publish).ok_or(RunError::Interrupted)??;
             let report = Box::new(finished.report);
             return Ok(Outcome::Published { folder: job.out.clone(), report });
         }

@@ -57,6 +57,14 @@ pub fn normalise_file(
     out: impl Write + Send + Sync,
     watch: &Watch,
 ) -> Result<Normalised, RunError> {
+    watch.or_interrupted(read_and_write(file, out, watch))
+}
+
+fn read_and_write(
+    file: &NormaliseFile,
+    out: impl Write + Send + Sync,
+    watch: &Watch,
+) -> Result<Normalised, RunError> {
     let mut reader = input::open(&file.source, Arc::clone(&watch.meter))?;
     let mut writing = Writing { file, out, counted: Normalised::default() };
     let written =

@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::privacy::noise::Distribution;
@@ -28,7 +29,7 @@ pub struct AddedNoise {
 }
 
 /// How much a recipient may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetRules {
     /// ρ of zero-concentrated differential privacy (Bun and Steinke 2016), in millionths, that all
@@ -39,16 +40,22 @@ pub struct BudgetRules {
 }
 
 /// `[noise]` as it is written.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoiseTable {
+pub(super) struct NoiseTable {
+    /// `none` stands alone: exact bands, no ledger, and an alarm in every run.
     distribution: DistributionWord,
+    /// In people: the Gaussian's sigma, the Laplace's b.
     spread: Option<NonZeroU16>,
+    /// 2 to 30; n: with a chance of 10^-n at most, one person decides whether a list is released.
+    #[schemars(range(min = 2, max = 30))]
     edge_exponent: Option<u32>,
+    /// A list that differs from an earlier one by fewer numbers is told that one's figure.
+    #[schemars(range(max = 1000))]
     repeat_below: Option<NonZeroU32>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum DistributionWord {
     DiscreteGaussian,

@@ -1,7 +1,9 @@
 //! A policy as it is written, and what it takes to be one.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::figures::NoiseTable;
 use super::messaging::{MessagingRules, OptInRecord};
 use super::{
     ActivityRules, Attribute, AttributeRules, BudgetRules, ColumnRules, Floors, LegalBasis,
@@ -12,27 +14,44 @@ use crate::input::{Field, Role};
 use crate::normalise::Region;
 
 /// The file, field by field. [`Policy::try_from`] decides whether it is a policy.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::by_purpose)]
 pub struct PolicyFile {
+    /// The purpose that it allows.
     purpose: Purpose,
+    /// Why that is lawful: a point of GDPR article 6(1), recorded in the manifest.
     legal_basis: LegalBasis,
+    /// What a blank consent cell means.
     blank_consent: BlankConsent,
+    /// Other forms of a number that a no reaches.
     aliases: Vec<AliasRule>,
+    /// People with numbers of these regions are withheld.
     excluded_regions: Vec<RegionCode>,
+    /// The only columns that a run reads; of opt-outs it reads all.
     columns: ColumnsFile,
+    /// What the opt-out source must be.
     opt_outs: OptOutRules,
+    /// What can be a person's number on a list, by libphonenumber's names.
     number_types: Option<Vec<PersonalType>>,
+    /// What becomes of an account that is younger than the list's last contact.
     recycled_numbers: Option<RecycledNumbers>,
+    /// Distinct people, below which nothing leaves.
     floors: Option<FloorsFile>,
+    /// What may be shown of a released person.
     attributes: Option<AttributeRules>,
+    /// What a list's count gets before its band is told.
+    #[schemars(with = "Option<NoiseTable>")]
     noise: Option<NoiseRules>,
+    /// How much a recipient may be told in a period.
     budget: Option<BudgetRules>,
+    /// Who counts as active.
     activity: Option<ActivityRules>,
+    /// Who may be written to, how often, and how many a day.
     messaging: Option<MessagingRules>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FloorsFile {
     list_numbers: Option<u64>,
@@ -40,7 +59,7 @@ struct FloorsFile {
     attribute_cell: Option<u64>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ColumnsFile {
     accounts: Vec<AccountColumn>,
@@ -50,21 +69,21 @@ struct ColumnsFile {
 /// A column of the export that some purpose reads.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct AccountColumn(Field);
+pub(super) struct AccountColumn(Field);
 
 /// A column of a list that some purpose reads.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct ListColumn(Field);
+pub(super) struct ListColumn(Field);
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct RegionCode(Region);
+pub(super) struct RegionCode(Region);
 
-const ACCOUNT_COLUMNS: [Field; 6] =
+pub(super) const ACCOUNT_COLUMNS: [Field; 6] =
     [Field::Phone, Field::Consent, Field::Os, Field::Device, Field::VerifiedAt, Field::LastActive];
 
-const LIST_COLUMNS: [Field; 8] = [
+pub(super) const LIST_COLUMNS: [Field; 8] = [
     Field::Phone,
     Field::PhoneSha256,
     Field::Country,
@@ -149,19 +168,19 @@ impl PolicyError {
 }
 
 /// Which parts of the file a purpose has. The columns of the design's table of purposes.
-struct Parts {
-    purpose: Purpose,
-    lists: bool,
-    list_floors: bool,
-    cells: bool,
-    attributes: bool,
-    figures: bool,
-    activity: bool,
-    messaging: bool,
+pub(super) struct Parts {
+    pub(super) purpose: Purpose,
+    pub(super) lists: bool,
+    pub(super) list_floors: bool,
+    pub(super) cells: bool,
+    pub(super) attributes: bool,
+    pub(super) figures: bool,
+    pub(super) activity: bool,
+    pub(super) messaging: bool,
 }
 
 impl Parts {
-    const fn of(purpose: Purpose) -> Self {
+    pub(super) const fn of(purpose: Purpose) -> Self {
         let is_ads = matches!(purpose, Purpose::Ads);
         let is_analytics = matches!(purpose, Purpose::Analytics);
         Self {

@@ -1,11 +1,12 @@
 //! Who may be written to by a business, how often, and how many a day.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::job::Identifier;
 
 /// The business-messaging pilot's rules.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessagingRules {
     /// Where an opt-in may stand.
@@ -27,7 +28,7 @@ pub struct MessagingRules {
 }
 
 /// Where an opt-in may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OptInRecord {
     /// The list's `opted_in_at`.
@@ -37,11 +38,12 @@ pub enum OptInRecord {
 }
 
 /// A business of the pilot.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Business {
     /// Its name as the recipient of lists.
     #[serde(deserialize_with = "identifier")]
+    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9._-]{1,64}$"))]
     pub id: Identifier,
     /// How many people it may write to a day.
     pub tier: Tier,
@@ -53,7 +55,7 @@ pub struct Business {
 pub struct Tier(u64);
 
 impl Tier {
-    const ALL: [u64; 4] = [250, 2_000, 10_000, 100_000];
+    pub(super) const ALL: [u64; 4] = [250, 2_000, 10_000, 100_000];
 
     /// People a day.
     #[must_use]

@@ -78,7 +78,9 @@ mod figures;
 mod file;
 mod messaging;
 mod personal;
+mod schema;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::consent::{AliasRules, BlankConsent, Purpose, Signal};
@@ -129,7 +131,7 @@ pub struct Policy {
 }
 
 /// Why a purpose is lawful: the points of GDPR article 6(1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegalBasis {
     /// (a) The person said yes.
@@ -148,7 +150,7 @@ pub enum LegalBasis {
 
 /// What becomes of a number that may have changed hands: its account was verified after the
 /// list's owner last dealt with its customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecycledNumbers {
     /// It stays in, where both dates are there.
@@ -192,7 +194,7 @@ pub struct Floors {
 }
 
 /// Which attributes a released person may keep.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeRules {
     /// Any of `region`, `os`, `os_version`, `device`; others are null for everybody.
@@ -200,7 +202,7 @@ pub struct AttributeRules {
 }
 
 /// An attribute of a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribute {
     /// Territory of the number.
@@ -214,7 +216,7 @@ pub enum Attribute {
 }
 
 /// Who counts as active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivityRules {
     /// Seen so many days before the run's day, or fewer.
@@ -222,7 +224,7 @@ pub struct ActivityRules {
 }
 
 /// What the run does when a condition is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// It refuses, and nothing is published.
@@ -232,7 +234,7 @@ pub enum Gate {
 }
 
 /// What an opt-out source must be. Fail closed: the run refuses unless a gate says `allow`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptOutRules {
     /// Oldest modification time, in hours before the run's start.
