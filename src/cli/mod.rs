@@ -20,7 +20,7 @@ mod table;
 mod typed;
 mod validation;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -109,12 +109,13 @@ fn say(lines: &[String]) -> ExitCode {
 
 fn begin_logging(common: &Common) {
     let level = if common.quiet { tracing::Level::ERROR } else { tracing::Level::INFO };
-    let colour = std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         // A reader that went away is no failure of the run, and must not become one by being told.
         .log_internal_errors(false)
-        .with_ansi(colour)
+        // Plain everywhere: the crate's colours are a feature that is not built in, and asking for
+        // them all the same ends the program.
+        .with_ansi(false)
         .with_target(false)
         .with_max_level(level);
     match common.log_format {
