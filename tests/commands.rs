@@ -152,6 +152,7 @@ fn a_run_tells_what_it_is_and_which_runs_are_beside_it() {
     assert_eq!(json["manifest"], scene.manifest("runs/n2"));
     assert_eq!(json["report"], scene.report("runs/n2"));
     assert_eq!(state(&json, "matches.parquet"), "as_published");
+    assert_eq!(state(&json, "report.html"), "as_published");
     assert_eq!(state(&json, "manifest.json"), "sealed");
     let digest = blake3::hash(&fs::read(scene.at("runs/n2/manifest.json")).unwrap());
     assert_eq!(json["digest"], digest.to_hex().as_str());
@@ -173,11 +174,14 @@ fn a_run_that_was_changed_is_shown_and_said_to_be_so() {
     fs::remove_file(scene.at("missing/summary.json")).unwrap();
     copy("mute");
     fs::write(scene.at("mute/report.json"), "{}").unwrap();
+    copy("page");
+    fs::write(scene.at("page/report.html"), "<p>").unwrap();
     copy("more");
     fs::write(scene.at("more/notes.txt"), "mine").unwrap();
     for (run, file, found, whole) in [
         ("changed", "rejects.parquet", "changed", false),
         ("missing", "summary.json", "missing", false),
+        ("page", "report.html", "changed", false),
         ("mute", "report.json", "sealed", false),
         ("more", "notes.txt", "unknown", true),
     ] {

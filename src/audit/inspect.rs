@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::output::{MANIFEST, Manifest, ManifestFile, REPORT};
+use crate::output::{MANIFEST, Manifest, ManifestFile, REPORT, REPORT_PAGE};
 use crate::report::Report;
 
 /// The folder holds no run that can be read.
@@ -90,10 +90,11 @@ impl Inspection {
         let manifest = Manifest::read(&path).ok_or_else(no_run)?;
         let digest = ManifestFile::of(&path).map_err(|_| no_run())?.blake3;
         let report = fs::read(folder.join(REPORT)).ok();
+        let report: Option<Report> = report.and_then(|text| serde_json::from_slice(&text).ok());
         Ok(Self {
             run: folder.to_string_lossy().escape_debug().to_string(),
-            report: report.and_then(|text| serde_json::from_slice(&text).ok()),
-            files: files(folder, &manifest),
+            files: files(folder, &manifest, report.as_ref()),
+            report,
             lineage: neighbours(folder, &manifest, &digest),
             digest,
             manifest,
@@ -109,11 +110,13 @@ impl Inspection {
     }
 }
 
-fn files(folder: &Path, manifest: &Manifest) -> Vec<FileFacts> {
+fn files(folder: &Path, manifest: &Manifest, report: Option<&Report>) -> Vec<FileFacts> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let found = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let named = manifest.files.keys().cloned();
     let names: BTreeSet<_> = found.chain(named).collect();
+    // The report's page is named by the report, as both hold times.
+    let page = report.and_then(|report| report.page.as_deref());
     names
         .into_iter()
         .map(|name| {
@@ -125,6 +128,10 @@ fn files(folder: &Path, manifest: &Manifest) -> Vec<FileFacts> {
                     FileState::AsPublished
                 }
                 Some(_) => FileState::Changed,
+                None if name == REPORT_PAGE && page.is_some() => match ManifestFile::of(&path) {
+                    Ok(found) if Some(found.blake3.as_str()) == page => FileState::AsPublished,
+                    _ => FileState::Changed,
+                },
                 None if name == MANIFEST || name == REPORT => FileState::Sealed,
                 None => FileState::Unknown,
             };
