@@ -7,7 +7,9 @@ use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::Done;
-use super::args::{Common, ConfigCommand, ConfigFlags, MatchFlags, SchemaFlags, SchemaOf};
+use super::args::{
+    Common, ConfigCommand, ConfigFlags, LogFormat, MatchFlags, SchemaFlags, SchemaOf,
+};
 use super::failure::{BUG, Failure};
 use super::job_file;
 use super::layers::{self, Layers, Placed, variable, without_number};
@@ -159,7 +161,10 @@ fn column_flags(flags: &MatchFlags, name: &str) -> Vec<Row> {
 
 /// The flags that every command has.
 fn common_rows(flags: &MatchFlags, common: &Common) -> Vec<Row> {
-    let format = format!("{:?}", common.log_format).to_lowercase();
+    let format = match common.log_format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
     let values: [(&str, Option<Json>); 4] = [
         ("json", Some(common.json.into())),
         ("log_format", Some(format.into())),

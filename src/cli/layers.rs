@@ -144,17 +144,17 @@ impl Layers {
             Kind::Texts if !is_toml(&['[']) => Value::Array(vec![Value::String(text.to_owned())]),
             _ => value_from(text)?,
         };
-        Some(if setting.is_path { self.from_here(value) } else { value })
+        Some(if setting.is_path { self.seen_from_here(value) } else { value })
     }
 
-    fn from_here(&self, value: Value) -> Value {
+    fn seen_from_here(&self, value: Value) -> Value {
         match value {
             Value::Array(paths) => {
-                Value::Array(paths.into_iter().map(|path| self.from_here(path)).collect())
+                Value::Array(paths.into_iter().map(|path| self.seen_from_here(path)).collect())
             }
             Value::Table(mut list) => {
                 if let Some(files) = list.remove("files") {
-                    list.insert("files".to_owned(), self.from_here(files));
+                    list.insert("files".to_owned(), self.seen_from_here(files));
                 }
                 Value::Table(list)
             }
