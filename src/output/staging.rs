@@ -61,7 +61,11 @@ impl Staging {
                 }
                 _ => {}
             }
-            let Ok(lock) = File::open(&folder) else { continue };
+            let lock = match File::open(&folder) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(make(&folder, error)),
+            };
             match lock.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     return Err(OutputError::Locked { path: target.to_owned() });
@@ -187,16 +191,24 @@ fn check_target(target: &Path, if_exists: IfExists) -> Result<(), OutputError> {
     }
     match if_exists {
         IfExists::Error | IfExists::Skip => Err(OutputError::Exists { path: target.to_owned() }),
-        IfExists::Replace if is_run(target) => Ok(()),
+        IfExists::Replace if is_run(target)? => Ok(()),
         IfExists::Replace => Err(OutputError::NotARun { path: target.to_owned() }),
     }
 }
 
-/// Whether a folder holds a manifest of any format of ours.
-fn is_run(folder: &Path) -> bool {
-    let manifest = fs::read(folder.join(MANIFEST)).unwrap_or_default();
+/// Whether a folder holds a manifest of any format of ours. What the system does not let us read is
+/// no answer.
+fn is_run(folder: &Path) -> Result<bool, OutputError> {
+    let path = folder.join(MANIFEST);
+    let manifest = match fs::read(&path) {
+        Ok(manifest) => manifest,
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => return Ok(false),
+            _ => return Err(OutputError::Io { action: "read", path, source: error }),
+        },
+    };
     let manifest: Option<serde_json::Value> = serde_json::from_slice(&manifest).ok();
-    manifest.is_some_and(|manifest| manifest.get("format").is_some())
+    Ok(manifest.is_some_and(|manifest| manifest.get("format").is_some()))
 }
 
 fn split(target: &Path) -> Result<(PathBuf, String), OutputError> {
