@@ -17,7 +17,7 @@
 //! PHONEMATCH_WORLDS=100000 cargo test --release --locked --test main worlds:: -- --nocapture
 //! ```
 //!
-//! and says at the end what it tried; its results stand in `benches/runs`. A world is three runs, five
+//! and says at the end what it tried. A world is three runs, five
 //! where figures are noisy, of one thread in a folder in memory (`/dev/shm`, where there is one);
 //! several worlds go at once. `PHONEMATCH_WORLD=17` tries world 17 alone.
 
