@@ -156,12 +156,12 @@ pub enum Checks {
     Damage,
 }
 
-/// Which of the two readers decided.
+/// Whether `rlibphonenumber` was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Path {
-    /// The tables.
+    /// It was not: the tables decided, or a check of ours refused the text before any reader.
     Fast,
-    /// `rlibphonenumber`.
+    /// It was, because the tables were not sure.
     Slow,
 }
 

@@ -4,6 +4,8 @@
 //! names in the comments are the library's. Where the numbering plan already says that a number
 //! is valid, the questions that a valid number answers by itself are not asked again.
 
+use std::cell::RefCell;
+
 use super::digits::Digits;
 use super::plan::{Answer, LONGEST, Number, look_up};
 use super::prefix::{Match, Outcome, run};
@@ -35,13 +37,26 @@ pub(super) type Decision = Option<Result<Reading, RejectReason>>;
 /// Decides on two digits or more.
 ///
 /// `plus` says that a plus stood in front; `default_region` reads national numbers.
+#[inline]
 pub(super) fn decide(digits: Digits, plus: bool, default_region: Option<Territory>) -> Decision {
+    decide_watched(digits, plus, default_region, ())
+}
+
+/// The same, with somebody told of each change.
+pub(super) fn decide_watched<W: Watch>(
+    digits: Digits,
+    plus: bool,
+    default_region: Option<Territory>,
+    watch: W,
+) -> Decision {
     if plus {
         if let Some(reading) = valid_as_written(digits) {
+            watch.see(Step::CodeFound(digits));
             return Some(Ok(reading));
         }
         if let Some(split) = international(digits) {
-            return national(split, default_region);
+            watch.see(Step::CodeFound(digits));
+            return national(split, default_region, watch);
         }
     }
     let Some(territory) = default_region else {
@@ -52,17 +67,48 @@ pub(super) fn decide(digits: Digits, plus: bool, default_region: Option<Territor
         match run(territory.idd(), digits) {
             Outcome::Undecided => return None,
             Outcome::Matched(found) if digits.at(found.end) != Some(0) => {
-                return abroad(digits.without_first(found.end));
+                watch.see(Step::DiallingPrefix { digits, len: found.end });
+                return abroad(digits.without_first(found.end), watch);
             }
             Outcome::Matched(_) | Outcome::NoMatch => {}
         }
     }
-    let own = without_own_code(digits, territory)?;
+    let own = without_own_code(digits, territory, watch)?;
     // The second attempt of a number whose plus led to no calling code ends here.
     if plus && own.is_none() {
         return Some(Err(RejectReason::InvalidCountryCode));
     }
-    national(own.unwrap_or(Split { code: None, national: digits }), default_region)
+    national(own.unwrap_or(Split { code: None, national: digits }), default_region, watch)
+}
+
+/// Who is told of each change to the digits. `()` is nobody, and the fast reader's: a value of no
+/// size goes through the same functions and leaves nothing in them.
+pub(super) trait Watch: Copy {
+    fn see(self, step: Step);
+}
+
+impl Watch for () {
+    #[inline(always)]
+    fn see(self, _: Step) {}
+}
+
+impl Watch for &RefCell<Vec<Step>> {
+    fn see(self, step: Step) {
+        self.borrow_mut().push(step);
+    }
+}
+
+/// A change to the digits, with those that it was made to.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// The first ones are an international dialling prefix, and are taken away.
+    DiallingPrefix { digits: Digits, len: usize },
+    /// They start with their calling code.
+    CodeFound(Digits),
+    /// The territory's national prefix is taken away, or its rule applied.
+    NationalPrefix { digits: Digits, territory: Territory },
+    /// The territory's calling code is put in front.
+    CodeAdded(Territory),
 }
 
 /// The reading of an international number that is valid and that no prefix rule can change.
@@ -75,15 +121,19 @@ fn valid_as_written(digits: Digits) -> Option<Reading> {
 }
 
 /// What follows an international dialling prefix.
-fn abroad(digits: Digits) -> Decision {
+fn abroad<W: Watch>(digits: Digits, watch: W) -> Decision {
     if digits.len() <= SHORTEST_NATIONAL {
         return Some(Err(RejectReason::TooShortAfterIdd));
     }
     if let Some(reading) = valid_as_written(digits) {
+        watch.see(Step::CodeFound(digits));
         return Some(Ok(reading));
     }
     match international(digits) {
-        Some(split) => national(split, None),
+        Some(split) => {
+            watch.see(Step::CodeFound(digits));
+            national(split, None, watch)
+        }
         None => Some(Err(RejectReason::InvalidCountryCode)),
     }
 }
@@ -103,24 +153,33 @@ fn international(digits: Digits) -> Option<Split> {
 /// The last part of `maybeExtractCountryCode`: the default region's own code without a plus.
 /// The outer `None` is for "not sure".
 #[allow(clippy::option_option)]
-fn without_own_code(digits: Digits, territory: Territory) -> Option<Option<Split>> {
+fn without_own_code<W: Watch>(
+    digits: Digits,
+    territory: Territory,
+    watch: W,
+) -> Option<Option<Split>> {
     let (code, len) = territory.calling_code();
     let first = digits.first_word() & ((1 << (8 * len)) - 1);
     if first != code || digits.len() < len {
         return Some(None);
     }
-    let stripped = strip(digits.without_first(len), territory)?;
+    let candidate = strip(digits.without_first(len), territory)?;
+    let stripped = candidate.digits();
     let too_long = length_of(digits.len(), territory) == Length::TooLong;
     let better = || !is_general(digits, territory) && is_general(stripped, territory);
     if !(too_long || better()) {
         return Some(None);
+    }
+    watch.see(Step::CodeFound(digits));
+    if let Candidate::Stripped(_) = candidate {
+        watch.see(Step::NationalPrefix { digits: digits.without_first(len), territory });
     }
     let code = calling_code(digits.first_three());
     Some(Some(Split { code, national: stripped }))
 }
 
 /// The second half of `parseHelper`, and what the numbering plan says of the result.
-fn national(split: Split, default_region: Option<Territory>) -> Decision {
+fn national<W: Watch>(split: Split, default_region: Option<Territory>, watch: W) -> Decision {
     let digits = split.national;
     let Some(territory) = split.code.map(|code| code.main).or(default_region) else {
         return Some(Err(RejectReason::InvalidCountryCode));
@@ -135,6 +194,12 @@ fn national(split: Split, default_region: Option<Territory>) -> Decision {
     let answer = look_up(&number);
     let answered = answer.is_valid() && answer.territory() == territory.number();
     if answered && candidate.digits().len() <= LONGEST_NATIONAL {
+        if let Candidate::Stripped(_) = candidate {
+            watch.see(Step::NationalPrefix { digits, territory });
+        }
+        if split.code.is_none() {
+            watch.see(Step::CodeAdded(territory));
+        }
         return Some(reading_of(answer, number.value()));
     }
     let national = match candidate {
@@ -144,7 +209,10 @@ fn national(split: Split, default_region: Option<Territory>) -> Decision {
             match length_of(stripped.len(), territory) {
                 _ if keeps => digits,
                 Length::LocalOnly | Length::TooShort | Length::Impossible => digits,
-                Length::Possible | Length::TooLong => stripped,
+                Length::Possible | Length::TooLong => {
+                    watch.see(Step::NationalPrefix { digits, territory });
+                    stripped
+                }
             }
         }
     };
@@ -153,6 +221,9 @@ fn national(split: Split, default_region: Option<Territory>) -> Decision {
     }
     if national.len() > LONGEST_NATIONAL {
         return Some(Err(RejectReason::TooLong));
+    }
+    if split.code.is_none() {
+        watch.see(Step::CodeAdded(territory));
     }
     Some(reading(&national.number_in(territory)))
 }
@@ -208,19 +279,19 @@ fn candidate(digits: Digits, territory: Territory) -> Option<Candidate> {
 
 /// The whole of `maybeStripNationalPrefixAndCarrierCode`: no strip that makes a number that
 /// matches the general description into one that does not.
-fn strip(digits: Digits, territory: Territory) -> Option<Digits> {
+fn strip(digits: Digits, territory: Territory) -> Option<Candidate> {
     Some(match candidate(digits, territory)? {
         Candidate::Stripped(stripped)
             if is_general(stripped, territory) || !is_general(digits, territory) =>
         {
-            stripped
+            Candidate::Stripped(stripped)
         }
-        Candidate::AsItWas(_) | Candidate::Stripped(_) => digits,
+        Candidate::AsItWas(_) | Candidate::Stripped(_) => Candidate::AsItWas(digits),
     })
 }
 
 /// True when the rule's group captured something, the second if it took part.
-fn is_transformed(found: &Match, territory: Territory) -> bool {
+pub(super) fn is_transformed(found: &Match, territory: Territory) -> bool {
     let captured = |group: (usize, usize)| group.1 > group.0;
     territory.transform().group != 0
         && found.group(1).is_some_and(|first| found.group(2).map_or(captured(first), captured))

@@ -49,12 +49,33 @@ pub(super) fn read(text: &str, default_region: Option<Region>) -> Result<Reading
 
 /// Calling code and national digits of a text that parses, valid number or not.
 pub(super) fn parse_only(text: &str, hint: Hint) -> Option<u64> {
+    parse_under(text, hint).as_ref().and_then(digits)
+}
+
+fn parse_under(text: &str, hint: Hint) -> Option<PhoneNumber> {
     let parsed = match hint {
         Hint::Region(region) => parse(text, Some(region)),
         Hint::None => parse(text, None),
         Hint::International => parse(&super::with_plus(text), None),
     };
-    parsed.ok().as_ref().and_then(digits)
+    parsed.ok()
+}
+
+/// What the library certainly did to a text that parses, as sentences; its other steps it keeps
+/// to itself.
+pub(super) fn known_steps(text: &str, hint: Hint) -> Vec<&'static str> {
+    let Some(parsed) = parse_under(text, hint) else { return Vec::new() };
+    let mut steps = Vec::new();
+    if parsed.extension.as_ref().is_some_and(|extension| !extension.is_empty()) {
+        steps.push("the extension is dropped");
+    }
+    // A parameter's name is no part of the number, and a context's may be a domain.
+    let number = text.find(starts_a_number).and_then(|start| text.get(start..));
+    let number = number.and_then(|number| number.split(';').next()).and_then(first_number);
+    if number.is_some_and(|number| PHONE_NUMBER_UTIL.is_alpha_number(number)) {
+        steps.push("letters are read as keypad digits");
+    }
+    steps
 }
 
 /// The library indexes into the text by the place of `;phone-context=` and panics where `tel:`
