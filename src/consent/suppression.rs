@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::numbers::Numbers;
 use super::{AliasRules, Aliases, Purpose};
 use crate::key::{Form, Keyer, MatchKey, PhoneDigest};
-use crate::normalise::{self, E164, Hint, RejectReason};
+use crate::normalise::{self, E164, Hint, Path, RejectReason};
 
 /// Everyone who opted out of the run's purpose.
 pub struct Suppressions {
@@ -28,18 +28,26 @@ pub enum OptOutRow {
         /// Why a part of the row stays a number to nobody; what could be read is barred all the
         /// same.
         unread: Option<RejectReason>,
+        /// Whether a number in it was the slow path's to decide.
+        path: Path,
     },
     /// It is for another purpose.
     OtherPurpose,
 }
 
 /// What a cell of somebody who says no may mean.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NumbersToBar {
     /// Calling code and national digits of every plausible reading.
     pub numbers: Vec<u64>,
     /// Why a part of the cell stays a number to nobody.
     pub unread: Option<RejectReason>,
+    /// Whether a number in it was the slow path's to decide.
+    pub path: Path,
+}
+
+impl NumbersToBar {
+    const NONE: Self = Self { numbers: Vec::new(), unread: None, path: Path::Fast };
 }
 
 impl std::fmt::Debug for NumbersToBar {
@@ -73,12 +81,13 @@ impl SuppressionReader {
         let has_digest = !digest.trim_ascii().is_empty();
         let hashed = PhoneDigest::from_text(digest).map(|it| self.keyer.key_of_digest(it));
         let read = if has_digest && phone.trim_ascii().is_empty() {
-            NumbersToBar::default()
+            NumbersToBar::NONE
         } else {
             numbers_to_bar(phone, hint)
         };
         let no_digest = (has_digest && hashed.is_none()).then_some(RejectReason::NotAHash);
-        OptOutRow::Bars { numbers: read.numbers, hashed, unread: read.unread.or(no_digest) }
+        let unread = read.unread.or(no_digest);
+        OptOutRow::Bars { numbers: read.numbers, hashed, unread, path: read.path }
     }
 }
 
@@ -87,11 +96,15 @@ impl SuppressionReader {
 #[must_use]
 pub fn numbers_to_bar(cell: &[u8], hint: Hint) -> NumbersToBar {
     let Ok(text) = std::str::from_utf8(cell) else {
-        return NumbersToBar { numbers: Vec::new(), unread: Some(RejectReason::BadEncoding) };
+        return NumbersToBar { unread: Some(RejectReason::BadEncoding), ..NumbersToBar::NONE };
     };
-    let mut read = NumbersToBar::default();
+    let mut read = NumbersToBar::NONE;
     for part in normalise::numbers_in_cell(text) {
-        match normalise::read_for_suppression(part, hint, is_reachable) {
+        let wide = normalise::read_for_suppression(part, hint, is_reachable);
+        if wide.path == Path::Slow {
+            read.path = Path::Slow;
+        }
+        match wide.numbers {
             Ok(numbers) => read.numbers.extend(numbers),
             Err(reason) => read.unread = read.unread.or(Some(reason)),
         }

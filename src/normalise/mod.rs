@@ -105,7 +105,7 @@ pub use explain::{Explanation, explain};
 pub use reason::{RejectReason, Unread};
 pub use region::{NumberType, Region};
 pub use slow::METADATA_VERSION;
-pub use suppress::{is_valid, read_for_suppression};
+pub use suppress::{WideReading, is_valid, read_for_suppression};
 pub use tables::{metadata_digest, tables_version};
 pub(crate) use texts::with_cells;
 pub use texts::{NotText, Texts};

@@ -5,21 +5,44 @@
 //! purpose: a float's `.0` taken off, digits whose plus was lost, a form that the numbering plan
 //! has left behind, and whatever the second reader makes of it.
 
-use super::{Checks, Hint, RejectReason, damage, decide, read, second_reader, slow};
+use super::{Checks, Hint, Path, Reading, RejectReason, damage, decide, read, read_by, second_reader, slow};
 
-/// Every number that the text of one opt-out may mean, as calling code and national digits.
+/// What the text of one opt-out may mean.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WideReading {
+    /// Every number, as calling code and national digits; our reader's reason, when no reader makes
+    /// a number of it.
+    pub numbers: Result<Vec<u64>, RejectReason>,
+    /// Which reader decided about the text as a list's is read.
+    pub path: Path,
+}
+
+impl std::fmt::Debug for WideReading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WideReading(redacted)")
+    }
+}
+
+/// Every number that the text of one opt-out may mean.
 ///
 /// `is_reachable` says whether digits that are no valid number now lead to one (an old form).
-///
-/// # Errors
-///
-/// Our reader's reason, when no reader makes a number of it.
 pub fn read_for_suppression(
     text: &str,
     hint: Hint,
     is_reachable: impl Fn(u64) -> bool,
+) -> WideReading {
+    let ours = read_by(text.as_bytes(), hint, Checks::Damage);
+    let numbers = widen(text, hint, ours.result, is_reachable);
+    WideReading { numbers, path: ours.path }
+}
+
+/// Every other reading beside ours.
+fn widen(
+    text: &str,
+    hint: Hint,
+    ours: Result<Reading, RejectReason>,
+    is_reachable: impl Fn(u64) -> bool,
 ) -> Result<Vec<u64>, RejectReason> {
-    let ours = read(text.as_bytes(), hint, Checks::Damage);
     let mut found: Vec<u64> = ours.iter().map(|reading| reading.number.expose_digits()).collect();
     if ours == Err(RejectReason::NulByte) || ours == Err(RejectReason::Scientific) {
         return Err(ours.err().unwrap_or(RejectReason::NotANumber));
@@ -75,7 +98,7 @@ mod tests {
 
     fn wide(text: &str, country: &[u8]) -> Result<Vec<u64>, RejectReason> {
         let hint = Region::from_code(country).map_or(Hint::None, Hint::Region);
-        read_for_suppression(text, hint, |digits| digits % 1_000_000_000 == 707_123_456)
+        read_for_suppression(text, hint, |digits| digits % 1_000_000_000 == 707_123_456).numbers
     }
 
     #[test]

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use super::waves::{self, Work};
 use super::{OptOutError, ReadInput, Rejects, RunError, Watch, hint_of, want};
-use crate::consent::{self, AliasRules, OptOutRow, Purpose, SuppressionReader, Suppressions};
+use crate::consent::{
+    self, AliasRules, NumbersToBar, OptOutRow, Purpose, SuppressionReader, Suppressions,
+};
 use crate::input::{
     self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Role, Source,
 };
 use crate::job::{Job, OptOutSource};
 use crate::key::{Form, Keyer, MatchKey, Secret};
-use crate::normalise::{Hint, RejectReason};
+use crate::normalise::{self, Hint, RejectReason};
 use crate::output::{ManifestFile, Rejected};
 use crate::policy::{Gate, OptOutRules};
 use crate::report::{Ledger, Stage, Timings};
@@ -336,9 +338,10 @@ impl Work for Reading<'_, '_> {
                 if batch.is_malformed(row) {
                     // Its cells are a guess; whom they name is barred, and the row is unread.
                     let cell = batch.cell(Field::Phone, row);
-                    let numbers = consent::numbers_to_bar(cell, self.default).numbers;
+                    let NumbersToBar { numbers, path, .. } =
+                        consent::numbers_to_bar(cell, self.default);
                     let unread = Some(RejectReason::MalformedRow);
-                    return OptOutRow::Bars { numbers, hashed: None, unread };
+                    return OptOutRow::Bars { numbers, hashed: None, unread, path };
                 }
                 if !self.reader.concerns(batch.cell(Field::Purpose, row)) {
                     return OptOutRow::OtherPurpose;
@@ -358,6 +361,9 @@ impl Work for Reading<'_, '_> {
             self.ledger.rows_read += 1;
             // What could be read is barred, also where another part of the row could not.
             let is_new = self.suppressions.add(&row);
+            if let OptOutRow::Bars { path: normalise::Path::Slow, .. } = row {
+                self.ledger.slow_path += 1;
+            }
             match row {
                 OptOutRow::Bars { unread: Some(reason), .. } => {
                     self.first_unreadable.get_or_insert(number);
