@@ -34,6 +34,11 @@ impl Progress {
         let is_terminal = io::stderr().is_terminal();
         let thread = thread::spawn(move || {
             let bar = is_terminal.then(|| bar(total));
+            if let Some(bar) = &bar {
+                // Drawn at once: who has typed a command sees that it was taken.
+                show(bar, &meter, total);
+                bar.tick();
+            }
             let begun = Instant::now();
             let interval = if is_terminal { BAR_INTERVAL } else { LOG_INTERVAL };
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
