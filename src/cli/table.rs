@@ -41,7 +41,8 @@ fn inputs(text: &mut String, inputs: &[InputReport]) {
     }
     for input in inputs.iter().filter(|input| input.slow_path > 0) {
         let (rows, file) = (grouped(input.slow_path), &input.file);
-        let _ = writeln!(text, "{rows:>14}  numbers of {} took the slow reader, of {file}", input.role);
+        let _ =
+            writeln!(text, "{rows:>14}  numbers of {} took the slow reader, of {file}", input.role);
     }
     reasons(text, "rejected", inputs, |input| &input.rejected_by);
     reasons(text, "withheld", inputs, |input| &input.withheld_by);

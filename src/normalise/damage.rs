@@ -285,7 +285,8 @@ mod tests {
     /// A list may hold cells as long as a row may be, written by whoever wants the night to end.
     #[test]
     fn a_cell_of_a_mebibyte_takes_no_longer_than_its_bytes() {
-        for unit in ["+", "\u{ff0b}", ";", "/", " or ", "~", "x", "(", "1", "+1", "12 ", "1;", " "] {
+        for unit in ["+", "\u{ff0b}", ";", "/", " or ", "~", "x", "(", "1", "+1", "12 ", "1;", " "]
+        {
             let cell = unit.repeat((1 << 20) / unit.len()) + "12025550123";
             let started = std::time::Instant::now();
             let parts = numbers_in_cell(&cell).len();

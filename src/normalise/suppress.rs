@@ -5,7 +5,9 @@
 //! purpose: a float's `.0` taken off, digits whose plus was lost, a form that the numbering plan
 //! has left behind, and whatever the second reader makes of it.
 
-use super::{Checks, Hint, Path, Reading, RejectReason, damage, decide, read, read_by, second_reader, slow};
+use super::{
+    Checks, Hint, Path, Reading, RejectReason, damage, decide, read, read_by, second_reader, slow,
+};
 
 /// What the text of one opt-out may mean.
 #[derive(Clone, PartialEq, Eq)]
