@@ -347,7 +347,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
         list: list_name(),
         band: release.audiences.first().and_then(|audience| audience.figure.band),
     };
-    output::summary(&folder.join(output::SUMMARY), "ads", &[advert]).expect("a summary");
+    output::summary(&folder.join(output::SUMMARY), "ads", &[advert], None).expect("a summary");
     let mut group = criterion.benchmark_group("audit");
     group.throughput(Throughput::Elements(people));
     group.bench_function("contents", |bencher| {

@@ -23,7 +23,8 @@
 //!
 //! Three proofs are types with one mint each: [`normalise::E164`] (it was read),
 //! [`consent::Permitted`] (it may be used), [`privacy::Released`] (it may be written).
-//! [`join`] takes only the second and [`output`] only the third.
+//! [`join`] takes only the second and [`output`] only the third; of people who are counted it takes
+//! [`privacy::PeopleCount`], which `privacy` mints too.
 //!
 //! Bad rows are data: counted by a closed reason, never quoted. Bad runs are errors that name
 //! role, path and row, and publish nothing. The library never prints, exits or logs; the caller
@@ -37,6 +38,8 @@
 //! and the opt-outs, not with the export.
 //! A job may set a budget: lists that are larger are joined in several passes over the export
 //! ([`job::MemoryBudget`]), and the same bytes come out.
+//! A purpose without lists counts the export itself: there it grows with the people who are counted,
+//! by 32 bytes each at most.
 
 #![doc = include_str!("privacy.md")]
 

@@ -3,8 +3,9 @@
 //! It holds `job.toml`, `policy.toml`, the inputs and `expected.json`, whose keys are:
 //! `exit`, `stderr_contains` (fragments), `released` (list to the numbers whose tokens must come
 //! out, and no other), `statuses` (list to `released` or `withheld`), `cells` (list to attribute
-//! cell to people), `rejected` (role to reason to rows), `barred` (role to rows), and `barred_by`
-//! and `withheld_by` (role to reason to rows). A key that is not there is not looked at. Lists are written `recipient/list_id`, cells
+//! cell to people), `counts` (`region os` to people), `rejected` (role to reason to rows), `barred`
+//! (role to rows), and `barred_by` and `withheld_by` (role to reason to rows). A key that is not
+//! there is not looked at. Lists are written `recipient/list_id`, cells
 //! `region os os_version device` with `-` for what was not kept.
 //!
 //! `PHONEMATCH_BLESS=1 cargo test golden` rewrites `expected.json` from what happened; the diff
@@ -33,6 +34,8 @@ struct Expected {
     statuses: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cells: Option<BTreeMap<String, BTreeMap<String, u64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counts: Option<BTreeMap<String, u64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejected: Option<BTreeMap<String, BTreeMap<String, u64>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +105,7 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
         released: None,
         statuses: None,
         cells: None,
+        counts: None,
         rejected: None,
         barred: None,
         barred_by: None,
@@ -118,6 +122,7 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
                 .map(|row| (list_of(row), row["status"].clone()))
                 .collect(),
         );
+        found.counts = Some(counts(&run));
         found.rejected = Some(rejected(&tables::rows(&run.join("rejects.parquet"))));
         found.barred = Some(barred(&scene.report("run")));
         found.barred_by = Some(by_reason(&scene.report("run"), "barred_by"));
@@ -131,6 +136,7 @@ fn only_what_is_expected(found: Expected, expected: &Expected) -> Expected {
         released: found.released.filter(|_| expected.released.is_some()),
         statuses: found.statuses.filter(|_| expected.statuses.is_some()),
         cells: found.cells.filter(|_| expected.cells.is_some()),
+        counts: found.counts.filter(|_| expected.counts.is_some()),
         rejected: found.rejected.filter(|_| expected.rejected.is_some()),
         barred: found.barred.filter(|_| expected.barred.is_some()),
         barred_by: found.barred_by.filter(|_| expected.barred_by.is_some()),
@@ -190,6 +196,16 @@ fn cells(matches: &[tables::Row]) -> BTreeMap<String, BTreeMap<String, u64>> {
         *cells.entry(list_of(row)).or_default().entry(kept.join(" ")).or_default() += 1;
     }
     cells
+}
+
+/// The table of people, where the purpose makes one.
+fn counts(run: &Path) -> BTreeMap<String, u64> {
+    let path = run.join("counts.parquet");
+    let rows = if path.exists() { tables::rows(&path) } else { Vec::new() };
+    let cell = |row: &tables::Row| {
+        ["region", "os"].map(|name| row.get(name).cloned().unwrap_or("-".to_owned())).join(" ")
+    };
+    rows.iter().map(|row| (cell(row), row["people"].parse().unwrap())).collect()
 }
 
 fn rejected(rejects: &[tables::Row]) -> BTreeMap<String, BTreeMap<String, u64>> {

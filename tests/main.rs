@@ -7,6 +7,8 @@
 //! | `properties.rs` | proptest | it holds for all inputs: normalising twice is once; threads and row order change nothing; ledgers balance; no cell below k; no barred number out |
 //! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it |
 //! | `worlds.rs` | random small worlds, very many of them | it holds in all worlds; `PHONEMATCH_WORLDS=n` tries n of them |
+//! | `analytics.rs` | small worlds and nights | where the export is counted: who is in which count |
+//! | `purposes.rs` | black box | the one command of each purpose in the README, on its fixtures |
 //! | `conformance.rs` | the phone corpus | decisions equal the reference |
 //! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
 //! | `privacy.rs` | canary | plant known numbers, run, search every byte of every output, log and error |
@@ -46,6 +48,7 @@
 
 mod support;
 
+mod analytics;
 mod cli;
 mod commands;
 mod conformance;
@@ -69,6 +72,7 @@ mod policies;
 mod privacy;
 mod progress;
 mod properties;
+mod purposes;
 mod settings;
 mod tidy;
 mod validate;

@@ -42,16 +42,20 @@ struct Member {
 /// Recipient, list and token of everyone who comes out.
 pub type Released = BTreeSet<(String, String, String)>;
 
-pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
+/// Numbers and digests that opt-outs bar for a purpose; a word that names none bars for all.
+fn opted_out(
+    folder: &Path,
+    rules: &Rules,
+    purpose: &str,
+) -> (BTreeSet<String>, BTreeSet<[u8; 32]>) {
+    const PURPOSES: [&str; 5] =
+        ["ads", "friend_suggestions", "analytics", "anti_spam", "business_messaging"];
     let mut barred = BTreeSet::new();
     let mut barred_digests = BTreeSet::new();
     for file in &rules.opt_out_files {
         for row in csv_rows(&folder.join(file)) {
-            let purposes =
-                ["ads", "friend_suggestions", "analytics", "anti_spam", "business_messaging"];
-            let own = if rules.messaging.is_some() { "business_messaging" } else { "ads" };
-            let purpose = row["purpose"].as_str();
-            if purpose != own && purposes.contains(&purpose) {
+            let named = row["purpose"].as_str();
+            if named != purpose && PURPOSES.contains(&named) {
                 continue;
             }
             if let Some(cell) = row.get("phone_sha256") {
@@ -63,6 +67,44 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
             }
         }
     }
+    (barred, barred_digests)
+}
+
+/// Whose digest it is shows only when somebody's number, in one of its forms, has it.
+fn is_barred_by_digest(digits: &str, barred: &BTreeSet<[u8; 32]>) -> bool {
+    closure(digits).iter().any(|alias| {
+        [Form::E164, Form::Digits].iter().any(|&form| barred.contains(&digest(alias, form)))
+    })
+}
+
+/// Distinct people who are active and did not say no, and the system that their rows agree on.
+pub fn naive_people(
+    folder: &Path,
+    rules: &Rules,
+    is_active: impl Fn(&str) -> bool,
+) -> BTreeMap<String, (Region, Option<&'static str>)> {
+    let (barred, digests) = opted_out(folder, rules, "analytics");
+    let mut people: BTreeMap<String, (Region, BTreeSet<&'static str>)> = BTreeMap::new();
+    for row in csv_rows(&folder.join("accounts.csv")) {
+        let Some(reading) = reading(&row["phone"], Hint::International) else { continue };
+        let digits = digits_of(&reading);
+        let is_barred = barred.contains(&digits) || is_barred_by_digest(&digits, &digests);
+        if is_barred || !is_active(&row["last_active"]) {
+            continue;
+        }
+        let (_, oses) = people.entry(digits).or_insert((reading.region, BTreeSet::new()));
+        oses.extend(["Android", "iOS"].into_iter().filter(|os| row["os"].starts_with(os)));
+    }
+    let one = |oses: BTreeSet<&'static str>| match oses.len() {
+        1 => oses.first().map(|os| if *os == "iOS" { "ios" } else { "android" }),
+        _ => None,
+    };
+    people.into_iter().map(|(digits, (region, oses))| (digits, (region, one(oses)))).collect()
+}
+
+pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
+    let own = if rules.messaging.is_some() { "business_messaging" } else { "ads" };
+    let (mut barred, barred_digests) = opted_out(folder, rules, own);
     let mut members = BTreeMap::new();
     for row in csv_rows(&folder.join("accounts.csv")) {
         let consents = match row["consent_ads"].as_str() {
@@ -89,14 +131,8 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
         }
     }
     for digits in members.keys() {
-        // Whose digest it is shows only when somebody's number, in one of its forms, has it.
-        let aliases = closure(digits);
-        let has = |alias: &String| {
-            let digests = [Form::E164, Form::Digits].map(|form| digest(alias, form));
-            digests.iter().any(|digest| barred_digests.contains(digest))
-        };
-        if aliases.iter().any(has) {
-            barred.extend(aliases);
+        if is_barred_by_digest(digits, &barred_digests) {
+            barred.extend(closure(digits));
         }
     }
     let mut released = Released::new();

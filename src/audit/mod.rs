@@ -11,6 +11,7 @@
 //! [`Inspection`]'s.
 
 mod chain;
+mod counts;
 mod diff;
 mod figures;
 mod inspect;
@@ -24,8 +25,7 @@ use std::path::Path;
 use crate::key::{MatchKey, Secret};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
-    AUDIENCES, MANIFEST, MATCHES, Manifest, ManifestFile, REJECTS, REMOVED, REPORT, REPORT_PAGE,
-    SUMMARY, SUMMARY_PAGE,
+    MANIFEST, MATCHES, Manifest, ManifestFile, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE, files_of,
 };
 use crate::policy::Floors;
 use crate::report::{Report, is_sealed};
@@ -33,6 +33,7 @@ use crate::report::{Report, is_sealed};
 use seen::Seen;
 
 pub use chain::{Link, follow, walk_back};
+pub use counts::counts;
 pub use diff::{
     Comparison, Count, Diff, DiffError, InputChange, Kinship, ListChange, RowChange, RunFacts,
     StageChange,
@@ -188,10 +189,10 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
 /// The files that are missing or not as the manifest names them. An advertiser's page is not named:
 /// its name may come from a cell.
 fn changed(folder: &Path, manifest: &Manifest) -> Option<String> {
-    let tables = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED];
+    let tables: Vec<_> = files_of(&manifest.purpose).collect();
     let pages = manifest.files.keys().map(String::as_str);
     let pages = pages.filter(|name| name.starts_with(SUMMARY_PAGE) && !name.contains('/'));
-    let changed = tables.into_iter().chain(pages).filter(|name| {
+    let changed = tables.iter().copied().chain(pages).filter(|name| {
         let file = ManifestFile::of(&folder.join(name)).ok();
         file.is_none() || file.as_ref() != manifest.files.get(*name)
     });

@@ -25,7 +25,12 @@ use super::secret::{self, IfMissing, SecretInJob};
 use super::size;
 
 /// The purposes that this version runs.
-const PURPOSES: [Purpose; 3] = [Purpose::Ads, Purpose::AntiSpam, Purpose::BusinessMessaging];
+const PURPOSES: [Purpose; 4] =
+    [Purpose::Ads, Purpose::Analytics, Purpose::AntiSpam, Purpose::BusinessMessaging];
+
+fn purposes() -> String {
+    PURPOSES.map(Purpose::name).join(", ")
+}
 
 /// What one run is to do. Paths are relative to this file; variables and flags win over it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -195,7 +200,7 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     let Layers { job: file, base, .. } = layers;
     let purpose = match &flags.purpose {
         Some(name) => Purpose::from_name(name.as_bytes())
-            .ok_or_else(|| usage("--purpose takes ads, anti_spam or business_messaging"))?,
+            .ok_or_else(|| usage(format!("--purpose takes {}", purposes())))?,
         None => file
             .purpose
             .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
@@ -217,7 +222,10 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
             },
         )?,
         accounts: accounts(flags, file, base, &columns)?,
-        lists: lists(flags, file, base, &columns)?,
+        lists: match purpose.takes_lists() {
+            true => lists(flags, file, base, &columns)?,
+            false => no_lists(flags, file, purpose)?,
+        },
         opt_outs: opt_outs(flags, file, base, &columns)?,
         ledger: ledger(flags, file, base, &out),
         history: history(flags, file, base, &out),
@@ -286,10 +294,7 @@ fn policy(
         )));
     }
     if !PURPOSES.contains(&purpose) {
-        return Err(wrong(format!(
-            "this version runs ads, anti_spam and business_messaging, and not {}",
-            purpose.name()
-        )));
+        return Err(wrong(format!("this version runs {}, and not {}", purposes(), purpose.name())));
     }
     Ok((policy, digest))
 }
@@ -416,6 +421,26 @@ fn lists(
         list.map_err(|failure| failure.inside(&format!("lists.{number}")))
     };
     (1..).zip(tables).map(list).collect()
+}
+
+/// Where the export is counted, a list would be read by nobody, and memory for lists spared by
+/// nobody: somebody thought of another purpose.
+fn no_lists(
+    flags: &MatchFlags,
+    file: &JobFile,
+    purpose: Purpose,
+) -> Result<Vec<ListSource>, Failure> {
+    let name = purpose.name();
+    if !flags.list.is_empty() || !file.lists.is_empty() {
+        let message = format!("{name} counts the export and reads no list; the job names one");
+        return Err(wrong(message));
+    }
+    if flags.memory.is_some() || file.memory.is_some() {
+        let message =
+            format!("memory bounds what lists take, and {name} reads no list: leave it out");
+        return Err(wrong(message).about("memory"));
+    }
+    Ok(Vec::new())
 }
 
 fn list(

@@ -81,6 +81,9 @@ fn check_runs(
                 false => None,
             };
             checks.extend(audit::contents(run, &manifest.floors, secret, barred.as_deref()));
+            if manifest.purpose == Purpose::Analytics.name() {
+                checks.extend(audit::counts(run, &manifest.floors));
+            }
             if manifest.messages.is_some() {
                 let history = flags.history.clone();
                 let history = history.unwrap_or_else(|| run.with_file_name(HISTORY));

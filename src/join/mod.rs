@@ -25,6 +25,9 @@
 //! | 5 to 7.5 | the table (`table`); 5 when it is complete |
 //! | 2 | the filter, made when the table is complete |
 //!
+//! Where there are no lists, and the export is counted, memory grows with the people who are
+//! counted (`people`).
+//!
 //! A number that is on several lists is one slot with several members. Whoever is on the same
 //! lists in both forms is remembered beside the slots, once an account has told. So are dates, where
 //! an input has such a column (`beside`): four bytes a list row and date, and four a matched slot.
@@ -38,6 +41,7 @@ mod beside;
 mod build;
 mod found;
 mod index;
+mod people;
 mod scratch;
 mod screen;
 mod store;
@@ -50,6 +54,7 @@ pub use beside::RowDates;
 pub use build::{Added, ListBuilder};
 pub use found::{Found, PassMember};
 pub use index::{Before, CountedAccount, Fate, Hit, ListIndex, Recorded};
+pub use people::{People, PersonRow};
 pub use scratch::ScratchError;
 pub use screen::{Likely, Sought};
 pub use store::{GroupNo, ListStore, RowOf, StoredRow, Stretch};

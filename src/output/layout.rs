@@ -8,6 +8,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::consent::Purpose;
 use crate::job::Identifier;
 
 /// Row-level tokens, for the messenger's own delivery side.
@@ -16,6 +17,8 @@ pub const MATCHES: &str = "matches.parquet";
 pub const AUDIENCES: &str = "audiences.parquet";
 /// The same as JSON, for the advertiser.
 pub const SUMMARY: &str = "summary.json";
+/// How many people there are by region and system, where the purpose counts them.
+pub const COUNTS: &str = "counts.parquet";
 /// Which rows could not be read, and why.
 pub const REJECTS: &str = "rejects.parquet";
 /// Tokens of the previous run that are gone.
@@ -35,6 +38,12 @@ pub fn summary_page(recipient: &Identifier) -> String {
 
 /// What the names of advertisers' pages begin with.
 pub const SUMMARY_PAGE: &str = "summary-";
+
+/// The files that a run for the purpose of that name writes beside report and manifest.
+pub fn files_of(purpose: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let counts = (purpose == Purpose::Analytics.name()).then_some(COUNTS);
+    [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().chain(counts)
+}
 
 /// Rows in a row group: some megabytes a column.
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -73,6 +82,14 @@ pub(super) fn audiences_schema() -> SchemaRef {
         text("status"),
         Field::new("audience_from", DataType::Int64, true),
         Field::new("audience_below", DataType::Int64, true),
+    ])
+}
+
+pub(super) fn counts_schema() -> SchemaRef {
+    schema(vec![
+        Field::new("region", DataType::Utf8, true),
+        Field::new("os", DataType::Utf8, true),
+        Field::new("people", DataType::Int64, false),
     ])
 }
 

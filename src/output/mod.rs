@@ -21,19 +21,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use layout::{
-    AUDIENCES, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE,
-    summary_page,
+    AUDIENCES, COUNTS, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY,
+    SUMMARY_PAGE, files_of, summary_page,
 };
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
 pub use previous::{Lineage, PreviousRun};
-pub use readback::{MatchRow, NotMatches, each_match, each_removed};
+pub use readback::{CountRow, MatchRow, NotMatches, each_count, each_match, each_removed};
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use tables::{
-    Advert, Match, Rejected, RejectsTable, audiences, matches, removed, summary, summary_pages,
-    to_json, write_json, write_text,
+    Advert, Match, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
+    summary_pages, to_json, write_json, write_text,
 };
 
 /// A file or folder of the run could not be written.

@@ -31,7 +31,7 @@ const BATCH_ROWS: usize = 8192;
 
 /// The file is not there, or not one that a run writes.
 #[derive(Debug, thiserror::Error)]
-#[error("it cannot be read as a table of tokens")]
+#[error("it cannot be read as the table that it should be")]
 pub struct NotMatches;
 
 /// Hands every row of a `matches.parquet` to `visit`, in order.
@@ -71,6 +71,43 @@ pub fn each_removed(
         let text = |at: usize| batch.column(at).as_string::<i32>();
         for row in 0..batch.num_rows() {
             visit(text(0).value(row), text(1).value(row), text(2).value(row));
+        }
+    }
+    Ok(())
+}
+
+/// A row of `counts.parquet`, borrowed; ordered as the file is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CountRow<'a> {
+    /// Region, none for what regions leave over.
+    pub region: Option<&'a str>,
+    /// Operating system family, none for what they leave over.
+    pub os: Option<&'a str>,
+    /// How many people, as the file says.
+    pub people: i64,
+}
+
+/// Hands every row of a `counts.parquet` to `visit`, in order.
+///
+/// # Errors
+///
+/// [`NotMatches`] when the file cannot be read or has other columns.
+pub fn each_count(path: &Path, mut visit: impl FnMut(CountRow<'_>)) -> Result<(), NotMatches> {
+    let file = File::open(path).map_err(|_| NotMatches)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
+    if builder.schema().fields() != super::layout::counts_schema().fields() {
+        return Err(NotMatches);
+    }
+    for batch in builder.build().map_err(|_| NotMatches)? {
+        let batch = batch.map_err(|_| NotMatches)?;
+        let [regions, oses] = [0, 1].map(|at| batch.column(at).as_string::<i32>());
+        let people = batch.column(2).as_primitive::<arrow::datatypes::Int64Type>();
+        for row in 0..batch.num_rows() {
+            visit(CountRow {
+                region: regions.is_valid(row).then(|| regions.value(row)),
+                os: oses.is_valid(row).then(|| oses.value(row)),
+                people: people.value(row),
+            });
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::input::Role;
 use crate::join::ListName;
 use crate::key::{TOKEN_TEXT_LEN, Token};
 use crate::normalise::RejectReason;
-use crate::privacy::{Band, Released, Shown};
+use crate::privacy::{Band, PeopleCount, Released, Shown};
 use crate::report::page::{self, ToldList};
 
 /// Rows that are turned into columns at a time.
@@ -171,6 +171,16 @@ struct Summary<'a> {
     format: u32,
     purpose: &'a str,
     lists: Vec<SummaryList<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Vec<SummaryCount>>,
+}
+
+/// A row of `counts.parquet`.
+#[derive(Serialize)]
+struct SummaryCount {
+    region: Option<String>,
+    os: Option<&'static str>,
+    people: u64,
 }
 
 #[derive(Serialize)]
@@ -182,12 +192,37 @@ struct SummaryList<'a> {
     audience_below: Option<u64>,
 }
 
-/// Writes `summary.json`: the same rows as [`audiences`].
+/// Writes `counts.parquet`, one row a cell, in the order given.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), OutputError> {
+pub fn counts(path: &Path, purpose: &str, rows: &[PeopleCount]) -> Result<(), OutputError> {
+    let mut table = Table::create(path, layout::counts_schema(), purpose)?;
+    let regions: Vec<_> = rows.iter().map(PeopleCount::region).collect();
+    let people = rows.iter().map(|row| i64::try_from(row.people()).unwrap_or(i64::MAX));
+    table.write(vec![
+        Arc::new(StringArray::from_iter(
+            regions.iter().map(|region| region.as_ref().map(|region| region.code())),
+        )),
+        Arc::new(StringArray::from_iter(rows.iter().map(PeopleCount::os))),
+        Arc::new(Int64Array::from_iter_values(people)),
+    ])?;
+    table.finish()
+}
+
+/// Writes `summary.json`: the same rows as [`audiences`], and where people are counted as
+/// [`counts`].
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn summary(
+    path: &Path,
+    purpose: &str,
+    rows: &[Advert],
+    counts: Option<&[PeopleCount]>,
+) -> Result<(), OutputError> {
     let lists = rows.iter().map(|row| SummaryList {
         recipient: row.list.recipient.as_str(),
         list_id: row.list.list_id.as_str(),
@@ -195,7 +230,13 @@ pub fn summary(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), Output
         audience_from: row.band.map(|band| band.from),
         audience_below: row.band.map(|band| band.below),
     });
-    write_json(path, &Summary { format: 1, purpose, lists: lists.collect() })
+    let count = |row: &PeopleCount| SummaryCount {
+        region: row.region().map(|region| region.code().to_owned()),
+        os: row.os(),
+        people: row.people(),
+    };
+    let counts = counts.map(|rows| rows.iter().map(count).collect());
+    write_json(path, &Summary { format: 1, purpose, lists: lists.collect(), counts })
 }
 
 /// Writes a page for each recipient among [`summary`]'s rows; tells the files' names.

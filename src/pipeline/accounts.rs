@@ -96,6 +96,7 @@ pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Sour
         want(columns, Field::Phone, Need::Required),
         want(columns, Field::Os, Need::Optional),
         want(columns, Field::Device, Need::Optional),
+        want(columns, Field::LastActive, Need::Required),
     ];
     let guards = job.policy.recycled_numbers == RecycledNumbers::Withhold;
     if guards && (has_contacts || columns.contains_key(&Field::VerifiedAt)) {

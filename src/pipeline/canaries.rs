@@ -10,11 +10,12 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use super::accounts::{Against, Pass, Probing};
+use super::head_count::{Active, Counting};
 use super::waves;
 use super::{RunError, Watch};
 use crate::consent::{AliasRules, SuppressionReader, Suppressions};
-use crate::input::{self, Field, Limits, Location, Need, Role, Source, Want};
-use crate::join::{Fate, InputNo, ListBuilder, ListIndex, ListNo};
+use crate::input::{self, BatchReader, Field, Limits, Location, Need, Role, Source, Want};
+use crate::join::{Fate, InputNo, ListBuilder, ListIndex, ListNo, People};
 use crate::key::{Form, Keyer, Told};
 use crate::normalise::{self, Checks, Hint, Region};
 use crate::report::{Ledger, Timings};
@@ -92,18 +93,50 @@ fn send(index: &mut ListIndex, against: Against<'_>, watch: &Watch) -> Result<Le
     let want = |field: Field| Want { field, mapped: None, need: Need::Required };
     let mut consent = want(Field::Consent);
     consent.mapped = Some("consent".to_owned());
-    let source = Source {
-        role: Role::Accounts,
-        location: Location::Stdin,
-        wants: vec![want(Field::Phone), consent],
-        limits: Limits::STANDARD,
-    };
-    let meter = Arc::default();
-    let mut reader = input::open_stream(&source, Box::new(Cursor::new(text)), meter)?;
+    let mut reader = open(text, vec![want(Field::Phone), consent])?;
     let ledger = Ledger::new(Role::Accounts, String::new());
     let mut probing = Probing::new(index, against, InputNo::MAX, ledger, None);
     waves::each_batch(&mut reader, &mut probing, &mut Timings::default(), watch)?;
     Ok(probing.finish().ledger)
+}
+
+/// Sends the canaries' accounts, each active today, down the road on which people are counted. All
+/// must be barred there, and with the suppression list out of the way all must be counted.
+pub(super) fn probe_count(
+    against: Against<'_>,
+    active: Active,
+    watch: &Watch,
+) -> Result<(), RunError> {
+    let mut text = String::from("phone,last_active\n");
+    for canary in &CANARIES {
+        text.push_str(&format!("{},{}\n", canary.account, active.today));
+    }
+    let wants = [Field::Phone, Field::LastActive];
+    let wants = wants.map(|field| Want { field, mapped: None, need: Need::Required });
+    let send = |against: Against<'_>| {
+        let mut reader = open(text.clone(), wants.to_vec())?;
+        let mut people = People::default();
+        let ledger = Ledger::new(Role::Accounts, String::new());
+        let mut counting =
+            Counting::new(&mut people, against, active, (InputNo::MAX, ledger), None);
+        waves::each_batch(&mut reader, &mut counting, &mut Timings::default(), watch)?;
+        let barred = counting.finish().ledger.barred;
+        Ok::<_, RunError>((barred, people.rows().len()))
+    };
+    let nobody = Suppressions::new(AliasRules::ALL);
+    if send(against)? != (CANARIES.len() as u64, 0) {
+        return Err(RunError::CanaryEscaped { what: "an opted-out account was not barred" });
+    }
+    if send(Against { suppressions: &nobody, ..against })? != (0, CANARIES.len()) {
+        return Err(RunError::CanaryEscaped { what: "a canary was not counted" });
+    }
+    Ok(())
+}
+
+fn open(text: String, wants: Vec<Want>) -> Result<BatchReader, RunError> {
+    let (role, location, limits) = (Role::Accounts, Location::Stdin, Limits::STANDARD);
+    let source = Source { role, location, wants, limits };
+    Ok(input::open_stream(&source, Box::new(Cursor::new(text)), Arc::default())?)
 }
 
 /// Checks, when the export has been read, that every canary is matched and barred.

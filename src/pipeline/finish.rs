@@ -11,16 +11,17 @@ use super::lists::Lists;
 use super::{Begun, PreviousRuns, ReadInput, RunError, messages, waves};
 use crate::audit::{self, Check};
 use crate::consent::{BarReason, Purpose};
+use crate::input::Role;
 use crate::join::{Fate, ListIndex, ListName, ListNo};
 use crate::key::RecipientKey;
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
-    ManifestInput, Match, OutputError, PreviousDigest, PreviousRun, REJECTS, REMOVED, REPORT,
-    REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
+    ManifestInput, ManifestMessages, Match, OutputError, PreviousDigest, PreviousRun, REMOVED,
+    REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
 };
 use crate::policy::NoiseRules;
-use crate::privacy::{self, BudgetLedger, History, Release, WithholdReason};
+use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, WithholdReason};
 use crate::report::{
     self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
     SEAL_PLACE, Stage, Timings,
@@ -36,6 +37,25 @@ pub(super) struct Joined {
     pub(super) passes: u32,
     pub(super) canary_list: ListNo,
     pub(super) decided: Decided,
+}
+
+impl Joined {
+    fn inputs(&self) -> Vec<&ReadInput> {
+        self.opt_outs.iter().chain(&self.lists.inputs).chain(&self.accounts).collect()
+    }
+}
+
+/// What the report says of a run, besides what its job says.
+pub(super) struct Findings<'a> {
+    /// In reading order.
+    pub(super) inputs: &'a [&'a ReadInput],
+    /// Matched numbers by country.
+    pub(super) countries: Vec<CountryReport>,
+    pub(super) lists: Vec<ListReport>,
+    pub(super) alarms: Vec<String>,
+    pub(super) timings: &'a Timings,
+    pub(super) passes: u32,
+    pub(super) restarts: u32,
 }
 
 /// The lists as files name them: in name order, the canaries' left out.
@@ -101,9 +121,17 @@ pub(super) fn finish(
         removed: written.removed,
     };
     let matched = timings.time(Stage::Report, || settle(&mut joined, &release));
-    let settled = Settled { matched, timings, restarts };
-    let report = write_report(begun, &joined, &release, &named, &settled)?;
-    write_manifest(begun, &joined, counts, &written.pages)?;
+    let inputs = joined.inputs();
+    let lists = list_reports(&release, &named);
+    let countries = countries(begun, &joined, &lists, &matched);
+    let alarms = alarms(begun, &joined, &named);
+    let (timings, passes) = (&timings, joined.passes);
+    let findings =
+        Findings { inputs: &inputs, countries, lists, alarms, timings, passes, restarts };
+    let report = write_report(begun, findings)?;
+    let (pages, ledger) = (&written.pages[..], joined.decided.head());
+    let messages = messages::of_manifest(begun, joined.decided.books.history.as_ref());
+    write_manifest(begun, Record { inputs: &inputs, counts, pages, ledger, messages })?;
     let (durable, audited) = waves::both(
         || make_durable(begun),
         || {
@@ -122,7 +150,7 @@ pub(super) fn finish(
 
 /// Makes every file of the run durable. All at once: the file system then writes its journal once
 /// and not seven times.
-fn make_durable(begun: &Begun<'_>) -> Result<(), OutputError> {
+pub(super) fn make_durable(begun: &Begun<'_>) -> Result<(), OutputError> {
     let files = begun.staging.files()?;
     let durable = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default();
@@ -135,7 +163,7 @@ fn make_durable(begun: &Begun<'_>) -> Result<(), OutputError> {
     waves::map(&files, durable).into_iter().collect()
 }
 
-fn demand(checks: Vec<Check>) -> Result<(), RunError> {
+pub(super) fn demand(checks: Vec<Check>) -> Result<(), RunError> {
     if checks.iter().all(Check::holds) { Ok(()) } else { Err(RunError::AuditFailed { checks }) }
 }
 
@@ -191,7 +219,7 @@ fn write_tables(
     output::matches(&file(MATCHES), purpose, &named.names, matches)?;
     let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
-    output::summary(&file(SUMMARY), purpose, &adverts)?;
+    output::summary(&file(SUMMARY), purpose, &adverts, None)?;
     let pages = output::summary_pages(begun.staging.folder(), purpose, &adverts)?;
     let removed = removed(&begun.previous, named, matches)?;
     output::removed(&file(REMOVED), purpose, &removed)?;
@@ -315,25 +343,7 @@ impl RowOutcome {
     }
 }
 
-/// What is known only when every row is counted.
-struct Settled {
-    /// Matched numbers by country.
-    matched: RegionCounts,
-    timings: Timings,
-    restarts: u32,
-}
-
-fn write_report(
-    begun: &Begun<'_>,
-    joined: &Joined,
-    release: &Release,
-    named: &NamedLists,
-    settled: &Settled,
-) -> Result<Report, RunError> {
-    let inputs = || joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
-    for input in inputs() {
-        assert!(input.ledger.balances(), "a row of an input was not counted exactly once");
-    }
+fn list_reports(release: &Release, named: &NamedLists) -> Vec<ListReport> {
     let mut lists: Vec<_> = release
         .audiences
         .iter()
@@ -350,8 +360,17 @@ fn write_report(
         })
         .collect();
     lists.sort_by_key(|list| list.row);
+    lists
+}
+
+pub(super) fn write_report(begun: &Begun<'_>, findings: Findings<'_>) -> Result<Report, RunError> {
+    let Findings { inputs, countries, lists, alarms, timings, passes, restarts } = findings;
+    for input in inputs {
+        assert!(input.ledger.balances(), "a row of an input was not counted exactly once");
+    }
     let elapsed = begun.started.elapsed();
-    let rows: u64 = joined.accounts.iter().map(|input| input.facts.rows).sum();
+    let accounts = inputs.iter().filter(|input| input.ledger.role == Role::Accounts);
+    let rows: u64 = accounts.map(|input| input.facts.rows).sum();
     let per_second = u128::from(rows) * 1_000_000 / elapsed.as_micros().max(1);
     let mut report = Report {
         format: 1,
@@ -360,16 +379,16 @@ fn write_report(
         purpose: begun.job.purpose.name().to_owned(),
         started_at: begun.started_at.clone(),
         threads: waves::threads(),
-        inputs: inputs().map(|input| InputReport::from(&input.ledger)).collect(),
-        countries: countries(begun, joined, &lists, settled),
+        inputs: inputs.iter().map(|input| InputReport::from(&input.ledger)).collect(),
+        countries,
         lists,
-        stages: report::stages(&settled.timings),
+        stages: report::stages(timings),
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         accounts_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         peak_memory_bytes: report::peak_memory_bytes(),
-        passes: joined.passes,
-        restarts: settled.restarts,
-        alarms: alarms(begun, joined, named),
+        passes,
+        restarts,
+        alarms,
         history: report::after(begun.previous.chained.as_ref().map(PreviousRun::report)),
         page: None,
         seal: SEAL_PLACE.to_owned(),
@@ -390,14 +409,14 @@ fn countries(
     begun: &Begun<'_>,
     joined: &Joined,
     lists: &[ListReport],
-    settled: &Settled,
+    matched: &RegionCounts,
 ) -> Vec<CountryReport> {
     let all = AllLists {
         numbers: lists.iter().map(|list| list.numbers).sum(),
         matched: lists.iter().map(|list| list.matched).sum(),
     };
     let floor = begun.job.policy.floors.attribute_cell;
-    report::countries(&joined.lists.numbers, &settled.matched, all, floor)
+    report::countries(&joined.lists.numbers, matched, all, floor)
 }
 
 fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String> {
@@ -433,22 +452,28 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
 /// Floors below this protect nobody to speak of.
 const LOW_FLOOR: u64 = 10;
 
-fn write_manifest(
-    begun: &Begun<'_>,
-    joined: &Joined,
-    counts: ManifestCounts,
-    pages: &[String],
-) -> Result<(), RunError> {
+/// What the manifest says of a run, besides what its job says.
+pub(super) struct Record<'a> {
+    /// In reading order.
+    pub(super) inputs: &'a [&'a ReadInput],
+    pub(super) counts: ManifestCounts,
+    /// Names of the advertisers' pages.
+    pub(super) pages: &'a [String],
+    pub(super) ledger: Option<LedgerHead>,
+    pub(super) messages: Option<ManifestMessages>,
+}
+
+pub(super) fn write_manifest(begun: &Begun<'_>, record: Record<'_>) -> Result<(), RunError> {
+    let Record { inputs, counts, pages, ledger, messages } = record;
     let file = |name: &str, said: PathBuf| {
         let file = ManifestFile::of(&begun.staging.file(name))
             .map_err(|source| OutputError::Io { action: "read back", path: said, source })?;
         Ok((name.to_owned(), file))
     };
-    let tables = [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED];
-    let tables = tables.into_iter().map(|name| file(name, begun.staging.file(name)));
+    let tables =
+        output::files_of(begun.job.purpose.name()).map(|name| file(name, begun.staging.file(name)));
     let folder = begun.staging.folder();
     let files = tables.chain(pages.iter().map(|name| file(name, folder.to_owned())));
-    let inputs = joined.opt_outs.iter().chain(&joined.lists.inputs).chain(&joined.accounts);
     let manifest = Manifest {
         format: 1,
         program: concat!("phonematch ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -459,11 +484,11 @@ fn write_manifest(
         legal_basis: begun.job.policy.legal_basis,
         aliases: begun.job.policy.aliases,
         job: begun.job.name.to_string(),
-        inputs: inputs.map(manifest_input).collect(),
+        inputs: inputs.iter().map(|input| manifest_input(input)).collect(),
         files: files.collect::<Result<_, OutputError>>()?,
         floors: begun.job.policy.floors,
-        ledger: joined.decided.head(),
-        messages: messages::of_manifest(begun, joined.decided.books.history.as_ref()),
+        ledger,
+        messages,
         counts,
         previous: begun
             .previous

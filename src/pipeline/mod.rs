@@ -1,5 +1,7 @@
 //! The whole road, once: opt-outs, lists, export, and what comes of them.
 //!
+//! Where the purpose takes no lists the export is counted instead (`head_count`).
+//!
 //! [`run`] is the job as one can read it from top to bottom. Each step is a serial stage; `waves`
 //! wraps parallelism round those that see many rows. Nothing is published before the audit has
 //! passed and the opt-outs were read a second time; if they changed meanwhile the run begins
@@ -11,6 +13,7 @@ mod error;
 mod figures;
 mod finish;
 mod gates;
+mod head_count;
 mod lists;
 mod messages;
 mod normalise_file;
@@ -140,7 +143,7 @@ impl<'a> Rejects<'a> {
 ///
 /// Parallel work is done in the caller's rayon pool. Memory grows with the lists and the opt-outs,
 /// not with the export; where the job has a budget of memory, with the people who are found instead
-/// of the lists.
+/// of the lists, and where there are no lists with those who are counted.
 ///
 /// # Errors
 ///
@@ -244,6 +247,10 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     opt_outs::check_shrinking(rows, begun.previous.opt_out_rows(), &job.policy.opt_outs)?;
     let reader = SuppressionReader { purpose: job.purpose, keyer: keyer.clone() };
     canaries::opt_out(&mut no.suppressions, &reader);
+    if !job.purpose.takes_lists() {
+        let opening = head_count::Opening { no, rejects, timings, restarts };
+        return head_count::attempt(begun, opening, watch);
+    }
 
     let (mut gathering, room) = match job.memory {
         None => (Gathering::Index(ListBuilder::default()), u64::MAX),

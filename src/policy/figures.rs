@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::privacy::noise::Distribution;
 
-/// What is done to a list's count before its recipient may know of it.
+/// What is done to a count before anybody may know of it: a list's, or a cell's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "NoiseTable")]
 pub enum NoiseRules {
@@ -24,8 +24,8 @@ pub struct AddedNoise {
     pub distribution: Distribution,
     /// n: with a chance of 10⁻ⁿ at most, one person decides whether a list is released.
     pub edge_exponent: u32,
-    /// Lists that differ by fewer numbers than this get one figure.
-    pub repeat_below: NonZeroU32,
+    /// Lists that differ by fewer numbers than this get one figure; none where no list is told of.
+    pub repeat_below: Option<NonZeroU32>,
 }
 
 /// How much a recipient may be told.
@@ -50,7 +50,7 @@ pub(super) struct NoiseTable {
     /// 2 to 30; n: with a chance of 10^-n at most, one person decides whether a list is released.
     #[schemars(range(min = 2, max = 30))]
     edge_exponent: Option<u32>,
-    /// A list that differs from an earlier one by fewer numbers is told that one's figure.
+    /// Of ads: a list that differs from an earlier one by fewer numbers is told that one's figure.
     #[schemars(range(max = 1000))]
     repeat_below: Option<NonZeroU32>,
 }
@@ -74,20 +74,20 @@ impl TryFrom<NoiseTable> for NoiseRules {
 
     fn try_from(table: NoiseTable) -> Result<Self, String> {
         let given = (table.spread, table.edge_exponent, table.repeat_below);
-        let (spread, edge_exponent, repeat_below) = match (table.distribution, given) {
+        let (spread, edge_exponent) = match (table.distribution, given) {
             (DistributionWord::None, (None, None, None)) => return Ok(Self::None),
             (DistributionWord::None, _) => {
                 return Err("distribution none takes no other field of [noise]".to_owned());
             }
-            (_, (Some(spread), Some(edge), Some(repeat))) => (spread, edge, repeat),
+            (_, (Some(spread), Some(edge), _)) => (spread, edge),
             _ => {
-                return Err("[noise] needs spread, edge_exponent and repeat_below".to_owned());
+                return Err("[noise] needs spread and edge_exponent".to_owned());
             }
         };
         if !EDGE_EXPONENTS.contains(&edge_exponent) {
             return Err("edge_exponent must be 2 to 30".to_owned());
         }
-        if repeat_below.get() > MOST_REPEATED {
+        if table.repeat_below.is_some_and(|below| below.get() > MOST_REPEATED) {
             return Err(format!("repeat_below must be 1 to {MOST_REPEATED}"));
         }
         let scale = NonZeroU32::from(spread);
@@ -96,6 +96,7 @@ impl TryFrom<NoiseTable> for NoiseRules {
             // Sixteen bits squared fit thirty-two.
             _ => Distribution::DiscreteGaussian { variance: scale.saturating_mul(scale) },
         };
+        let repeat_below = table.repeat_below;
         Ok(Self::Added(AddedNoise { distribution, edge_exponent, repeat_below }))
     }
 }

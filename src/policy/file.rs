@@ -174,6 +174,7 @@ pub(super) struct Parts {
     pub(super) list_floors: bool,
     pub(super) cells: bool,
     pub(super) attributes: bool,
+    pub(super) noise: bool,
     pub(super) figures: bool,
     pub(super) activity: bool,
     pub(super) messaging: bool,
@@ -189,6 +190,7 @@ impl Parts {
             list_floors: is_ads,
             cells: is_ads || is_analytics,
             attributes: is_ads,
+            noise: is_ads || is_analytics,
             figures: is_ads,
             activity: is_analytics,
             messaging: matches!(purpose, Purpose::BusinessMessaging),
@@ -232,8 +234,12 @@ impl TryFrom<PolicyFile> for Policy {
         let number_types = parts.hold("number_types", parts.lists, file.number_types)?;
         let recycled = parts.hold("recycled_numbers", parts.lists, file.recycled_numbers)?;
         let attributes = parts.hold("attributes", parts.attributes, file.attributes)?;
-        let noise = parts.hold("noise", parts.figures, file.noise)?;
-        let is_added = matches!(noise, Some(NoiseRules::Added(_)));
+        let noise = parts.hold("noise", parts.noise, file.noise)?;
+        let mut is_charged = false;
+        if let Some(NoiseRules::Added(added)) = noise {
+            parts.hold("repeat_below", parts.figures, added.repeat_below)?;
+            is_charged = parts.figures;
+        }
         let policy = Self {
             purpose: file.purpose,
             legal_basis: file.legal_basis,
@@ -249,7 +255,7 @@ impl TryFrom<PolicyFile> for Policy {
             floors: parts.floors(file.floors)?,
             attributes: attributes.unwrap_or(AttributeRules { keep: Vec::new() }),
             noise,
-            budget: parts.hold("budget", is_added, file.budget)?,
+            budget: parts.hold("budget", is_charged, file.budget)?,
             activity: parts.hold("activity", parts.activity, file.activity)?,
             messaging: parts.hold("messaging", parts.messaging, file.messaging)?,
             opt_outs: file.opt_outs,

@@ -30,12 +30,13 @@
 //! [attributes]                         # ads
 //! keep = ["region", "os"]              # of region, os, os_version, device
 //!
-//! [noise]                              # ads: what a list's count gets before its band is told
+//! [noise]                              # what a count gets before it is told: of ads a list's, before
+//!                                      # its band; of analytics a cell's
 //! distribution = "discrete_gaussian"   # | discrete_laplace | none, which stands alone: exact
 //!                                      # bands, no ledger, and an alarm in every run
 //! spread = 10                          # in people: the Gaussian's σ, the Laplace's b
 //! edge_exponent = 9                    # 10^-9: how often the exact floor may show through
-//! repeat_below = 50                    # a list that differs from an earlier one by fewer numbers
+//! repeat_below = 50                    # ads: a list that differs from an earlier one by fewer numbers
 //!                                      # is told that one's figure; 1 to 1000
 //!
 //! [budget]                             # ads, where noise is added

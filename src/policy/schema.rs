@@ -61,7 +61,7 @@ fn rule(purpose: Purpose) -> Value {
         ("recycled_numbers", parts.lists),
         ("floors", has_floors),
         ("attributes", parts.attributes),
-        ("noise", parts.figures),
+        ("noise", parts.noise),
         ("activity", parts.activity),
         ("messaging", parts.messaging),
     ];
@@ -77,6 +77,10 @@ fn rule(purpose: Purpose) -> Value {
         ];
         let needed: Vec<_> = floors.iter().filter(|it| it.1).map(|it| it.0).collect();
         properties.insert("floors".to_owned(), json!({ "required": needed }));
+    }
+    if parts.noise && !parts.figures {
+        let properties_of_noise = json!({ "properties": { "repeat_below": false } });
+        properties.insert("noise".to_owned(), properties_of_noise);
     }
     json!({
         "if": { "properties": { "purpose": { "const": purpose.name() } } },

@@ -25,6 +25,8 @@
 //! people, and so without a charge. Any other is charged, released or not: whether a budget is
 //! spent tells nobody who matched.
 
+use std::num::NonZeroU32;
+
 use jiff::civil::Date;
 
 use super::Band;
@@ -97,7 +99,12 @@ impl FigureRules<'_> {
     /// Where lists of the recipient are sketched.
     #[must_use]
     pub fn points(&self, secret: &Secret, recipient: &str) -> Points {
-        Points::new(secret, recipient, self.noise.repeat_below)
+        Points::new(secret, recipient, self.repeat_below())
+    }
+
+    /// A policy for figures says how near lists must be; one that does not means the same numbers.
+    fn repeat_below(&self) -> NonZeroU32 {
+        self.noise.repeat_below.unwrap_or(NonZeroU32::MIN)
     }
 
     fn terms(&self) -> Terms {
@@ -229,7 +236,7 @@ impl<'a> Measured<'a> {
     ) -> Result<Figure, Exhausted> {
         let recipient = self.name.recipient.as_str();
         let window = Window { recipient, today: rules.today, days: rules.budget.period_days };
-        let limit = rules.noise.repeat_below;
+        let limit = rules.repeat_below();
         let is_near = |charge: &Charge| {
             let earlier = Sketch::from_hex(charge.numbers, &charge.sketch);
             charge.purpose == rules.purpose.name()

@@ -10,7 +10,7 @@ const FLOORS: Floors = Floors { list_numbers: 20, matched_people: 20, attribute_
 const NOISE: AddedNoise = AddedNoise {
     distribution: Distribution::DiscreteGaussian { variance: NonZeroU32::new(9).unwrap() },
     edge_exponent: 9,
-    repeat_below: NonZeroU32::new(10).unwrap(),
+    repeat_below: NonZeroU32::new(10),
 };
 
 struct World {

@@ -9,11 +9,14 @@
 //! paid for from the recipient's budget (`ledger`). People leave only where the figure says that the
 //! list is released, *and* the exact counts reach the floors tonight.
 //!
+//! Where no list is matched, people are counted by cells of at least k, with noise (`counts`).
+//!
 //! It promises: a [`Released`] exists only for a matched person of a released list whom nobody
 //! barred, and `output` writes nothing else. It leaves to others where it lands.
 
 mod bands;
 mod cells;
+mod counts;
 mod figures;
 mod history;
 mod ledger;
@@ -31,6 +34,7 @@ use crate::policy::{Floors, Policy};
 
 pub use bands::Band;
 pub use cells::Shown;
+pub use counts::{CountRules, PeopleCount, count_people};
 pub use figures::{Basis, Exhausted, Figure, FigureRules, ListDigest, Measured, Sets, Sketched};
 pub use history::{History, HistoryError, HistoryHead, Messages, PersonId, PersonKeyer};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};

@@ -76,6 +76,9 @@ pub struct List {
 pub const ALL_TYPES: [&str; 5] =
     ["MOBILE", "FIXED_LINE", "FIXED_LINE_OR_MOBILE", "VOIP", "PERSONAL_NUMBER"];
 
+/// A last activity that counts where the policy looks back ten years.
+pub const ACTIVE: &str = "2026-06-01";
+
 /// How large a small world is.
 #[derive(Clone, Debug)]
 pub struct Size {
@@ -111,6 +114,7 @@ pub struct Account {
     pub digits: Option<String>,
     pub consent: &'static str,
     pub os: &'static str,
+    pub last_active: &'static str,
     pub device: &'static str,
     pub gpc: &'static str,
     pub us_privacy: &'static str,
@@ -187,12 +191,13 @@ impl World {
     pub fn write(&self, folder: &Path) {
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
         let mut text =
-            "account_id,phone,consent_ads,os,device,gpc,us_privacy,verified_at\n".to_owned();
+            "account_id,phone,consent_ads,os,device,gpc,us_privacy,verified_at,last_active\n"
+                .to_owned();
         for it in &self.accounts {
-            let Account { id, consent, os, device, gpc, us_privacy, verified_at, .. } = it;
+            let Account { id, consent, os, device, gpc, us_privacy, .. } = it;
             let cell = csv_cell(&it.cell);
-            text +=
-                &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy},{verified_at}\n");
+            text += &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy}");
+            text += &format!(",{},{}\n", it.verified_at, it.last_active);
         }
         write("accounts.csv", text);
         for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
@@ -406,6 +411,7 @@ fn account(id: usize, people: &[Person], mood: Mood, random: &mut Random) -> Acc
         consent: if way < 2 { ["denied", "maybe"][way] } else { random.pick(&agrees) },
         os: random.pick(&["Android 14", "Android 14", "Android 13", "iOS 17.5", ""]),
         device: random.pick(&["phone", "phone", "phone", "tablet"]),
+        last_active: random.pick(&[ACTIVE, ACTIVE, ACTIVE, ACTIVE, "2009-11-10", "", "lately"]),
         gpc: if way == 2 { random.pick(&["1", "?"]) } else { random.pick(&["", "", "0"]) },
         us_privacy: match way {
             3 => random.pick(&["1YYN", "1Y"]),
