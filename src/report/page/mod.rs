@@ -5,7 +5,7 @@
 //! what `report.json` holds and so is the house's own, like it. [`advertiser()`] makes the page for
 //! an advertiser, of what `summary.json` says of its lists and nothing else.
 //!
-//! Everything that comes from outside passes [`words::Escaped`] on its way in, and a content policy
+//! Everything that comes from outside passes `words::Escaped` on its way in, and a content policy
 //! in the page itself forbids whatever is not its own style.
 
 mod advertiser;
