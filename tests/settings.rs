@@ -315,7 +315,14 @@ fn the_job_of_the_readme_runs_with_the_commands_beside_it() {
     fs::rename(scene.at("list.csv"), scene.at("spring.csv.gz")).unwrap();
     for line in block("sh").lines() {
         let typed = line.split('#').next().unwrap().trim();
-        let arguments = typed.strip_prefix("phonematch ").unwrap().split_whitespace();
+        let Some(typed) = typed.strip_prefix("phonematch ") else {
+            // The scene has its program and a policy of its own; the ready one must be there.
+            let (word, rest) = typed.split_once(' ').unwrap();
+            let file = rest.split(' ').next().unwrap();
+            assert!(word == "cargo" || (word == "cp" && root().join(file).exists()), "{typed}");
+            continue;
+        };
+        let arguments = typed.split_whitespace();
         let mut command = phonematch();
         finish(command.current_dir(scene.path()).args(arguments)).must_end_with(0);
     }

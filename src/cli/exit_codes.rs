@@ -53,7 +53,7 @@ pub const ALL: [ExitCode; 11] = [
         code: 0,
         means: "done: the run is published, or was there already",
         because: "The audit has passed and the run folder stands under its name. With --if-exists \
-                  skip also where it stood there before; with --dry-run when it would be published.",
+                  skip also where it stood there before. Of other commands: they did what they say.",
         next: "Nothing. The last line of standard output names the run folder.",
         retry: Retry::Done,
     },
@@ -85,7 +85,7 @@ pub const ALL: [ExitCode; 11] = [
     },
     ExitCode {
         code: BUG,
-        means: "a bug, or an audit that failed: nothing was published",
+        means: "a bug, or the run failed its own audit: nothing was published",
         because: "The program found itself wrong: what it wrote is not what it promised, one of \
                   its own canary opt-outs came through, or it stumbled. A staging folder that \
                   something else writes to ends here too.",

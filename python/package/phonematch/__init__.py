@@ -2,7 +2,7 @@
 
     import phonematch, polars as pl
 
-    frame = pl.read_csv("leads.csv")
+    frame = pl.read_csv("leads.csv", infer_schema=False)
     numbers = pl.DataFrame(phonematch.normalise(frame["phone"], country="DE"))
 
 `normalise` reads a column, `read` one number, `Keyer` makes match keys and tokens under the secret
