@@ -8,6 +8,8 @@
 
 use std::num::NonZeroU32;
 
+use jiff::civil::Date;
+
 /// A second between 1970 and 2106. Four bytes, so that a list may have one for each row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Moment(NonZeroU32);
@@ -66,8 +68,7 @@ impl Day {
     /// Reads `2026-11-22`, and nothing else.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
-        let first = (text.len() == "2026-11-22".len()).then(|| first_second(text)).flatten()?;
-        Some(Self::of_second(first))
+        plain_date(text.as_bytes()).map(|date| Self::of_second(first_second(date)))
     }
 
     fn of_second(second: i64) -> Self {
@@ -117,12 +118,14 @@ impl When {
             return Self::Blank;
         }
         let Ok(text) = std::str::from_utf8(cell) else { return Self::Unreadable };
-        let seconds = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = if let Some(date) = plain_date(cell) {
+            Some(whole_day(date))
+        } else if text.bytes().all(|byte| byte.is_ascii_digit()) {
             seconds_of_digits(text)
         } else if let Ok(time) = text.parse::<jiff::Timestamp>() {
             Some((time.as_second(), time.as_second()))
         } else {
-            whole_day(text)
+            text.parse().ok().map(whole_day)
         };
         let between = seconds.and_then(|(first, last)| {
             Some(Self::Between(Moment::from_second(first)?, Moment::from_second(last)?))
@@ -168,22 +171,34 @@ impl When {
 
 fn seconds_of_digits(text: &str) -> Option<(i64, i64)> {
     match text.len() {
-        8 => whole_day(text),
+        8 => text.parse().ok().map(whole_day),
         9 | 10 => text.parse().ok().map(|second: i64| (second, second)),
         13 => text.parse().ok().map(|millisecond: i64| (millisecond / 1000, millisecond / 1000)),
         _ => None,
     }
 }
 
-fn whole_day(text: &str) -> Option<(i64, i64)> {
-    first_second(text).map(|first| (first, first + SECONDS_A_DAY - 1))
+/// `2026-11-22`, which is what most cells say. To ask the library for a time first and then for a
+/// date was a fortieth of a whole run's cost.
+fn plain_date(cell: &[u8]) -> Option<Date> {
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = cell else { return None };
+    let number = |digits: &[u8]| {
+        let mut digits = digits.iter().map(|digit| digit.is_ascii_digit().then(|| digit - b'0'));
+        digits.try_fold(0_i16, |number, digit| Some(number * 10 + i16::from(digit?)))
+    };
+    let part = |digits: &[u8]| i8::try_from(number(digits)?).ok();
+    Date::new(number(&[y0, y1, y2, y3])?, part(&[m0, m1])?, part(&[d0, d1])?).ok()
 }
 
-/// The first second in UTC of a text's civil date, a time behind it aside.
-fn first_second(text: &str) -> Option<i64> {
-    let date: jiff::civil::Date = text.parse().ok()?;
-    let start = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(start.timestamp().as_second())
+/// The first and the last second of a day in UTC.
+fn whole_day(date: Date) -> (i64, i64) {
+    let first = first_second(date);
+    (first, first + SECONDS_A_DAY - 1)
+}
+
+fn first_second(date: Date) -> i64 {
+    const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+    date.duration_since(EPOCH).as_secs()
 }
 
 #[cfg(test)]
@@ -233,6 +248,27 @@ mod tests {
         assert_eq!(Day::from_number(day.to_number()), day);
         for bad in ["20260228", "2026-02-29", "2026-02-28T00:00", ""] {
             assert_eq!(Day::from_text(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plain_date_is_read_as_the_library_reads_it() {
+        for year in [0, 1899, 1900, 1970, 1999, 2000, 2026, 2100, 2105, 9998] {
+            for month in 0..=13 {
+                for day in 0..=32 {
+                    let text = format!("{year:04}-{month:02}-{day:02}");
+                    let date: Option<Date> = text.parse().ok();
+                    assert_eq!(plain_date(text.as_bytes()), date, "{text}");
+                    let second = date.map(|date| {
+                        let start = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+                        start.timestamp().as_second()
+                    });
+                    assert_eq!(date.map(first_second), second, "{text}");
+                }
+            }
+        }
+        for bad in ["2026-1-022", "2026/11/22", "202a-11-22", "-026-11-22", "2026-11-2", ""] {
+            assert_eq!(plain_date(bad.as_bytes()), None, "{bad}");
         }
     }
 

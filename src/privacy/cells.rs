@@ -106,32 +106,66 @@ pub(super) fn show<Id: Copy + Eq + Hash>(
     }
 }
 
-/// One list's people and how far each was generalised, nobody less than `least` says.
+/// People of one list whom nothing tells apart here.
+struct Alike {
+    /// What they show, as far as they are generalised.
+    shown: Shown,
+    /// Steps that they take at the least.
+    least: u8,
+    /// Steps that they took.
+    step: u8,
+    /// Their places in the list.
+    people: Vec<usize>,
+}
+
+/// Puts together people of whom the same is known: a list has few such groups, however many people.
+fn alike<Id: Copy + Eq + Hash>(
+    people: &[Person<Id>],
+    least: &HashMap<Id, u8>,
+    rules: &CellRules<'_>,
+) -> Vec<Alike> {
+    let mut places: HashMap<(Attributes, u8), usize> = HashMap::new();
+    let mut groups: Vec<Alike> = Vec::new();
+    for (at, (who, attributes)) in people.iter().enumerate() {
+        let least = if least.is_empty() { 0 } else { least.get(who).copied().unwrap_or(0) };
+        let place = *places.entry((*attributes, least)).or_insert_with(|| {
+            let shown = Shown::of(attributes, rules);
+            groups.push(Alike { shown, least, step: NOTHING, people: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].people.push(at);
+    }
+    groups
+}
+
+/// What one list's people show and how far each was generalised, nobody less than `least` says.
 fn generalise<Id: Copy + Eq + Hash>(
     people: &[Person<Id>],
     least: &HashMap<Id, u8>,
     rules: &CellRules<'_>,
 ) -> (Vec<Shown>, Vec<u8>) {
-    let mut shown: Vec<_> = people.iter().map(|(_, one)| Shown::of(one, rules)).collect();
-    let mut steps = vec![NOTHING; people.len()];
-    let k = usize::try_from(rules.fewest).unwrap_or(usize::MAX);
+    let mut groups = alike(people, least, rules);
+    let count = |groups: &[Alike], cell: &[usize]| -> u64 {
+        cell.iter().map(|&group| groups[group].people.len() as u64).sum()
+    };
     let mut settled: BTreeMap<Shown, Vec<usize>> = BTreeMap::new();
-    let mut alone: Vec<usize> = (0..people.len()).collect();
+    let mut alone: Vec<usize> = (0..groups.len()).collect();
     for step in 0..STEPS {
         let mut cells: BTreeMap<Shown, Vec<usize>> = BTreeMap::new();
         for at in std::mem::take(&mut alone) {
-            shown[at] = shown[at].generalised(step);
-            if least.get(&people[at].0).is_some_and(|&least| step < least) {
+            let group = &mut groups[at];
+            group.shown = group.shown.generalised(step);
+            if step < group.least {
                 alone.push(at);
             } else {
-                cells.entry(shown[at]).or_default().push(at);
+                cells.entry(group.shown).or_default().push(at);
             }
         }
         for (cell, mut members) in cells {
             // Company may be those who were settled here before: the cell is one in the file.
-            let there = settled.get(&cell).map_or(0, Vec::len);
-            if there + members.len() >= k {
-                members.iter().for_each(|&at| steps[at] = step);
+            let there = settled.get(&cell).map_or(0, |there| count(&groups, there));
+            if there + count(&groups, &members) >= rules.fewest {
+                members.iter().for_each(|&at| groups[at].step = step);
                 settled.entry(cell).or_default().append(&mut members);
             } else {
                 alone.append(&mut members);
@@ -139,16 +173,25 @@ fn generalise<Id: Copy + Eq + Hash>(
         }
     }
     let nothing = settled.remove(&Shown::default()).unwrap_or_default();
-    let mut hidden = nothing.len() + alone.len();
-    while hidden > 0 && hidden < k {
-        let smallest = settled.iter().min_by_key(|(cell, members)| (members.len(), **cell));
+    let mut hidden = count(&groups, &nothing) + count(&groups, &alone);
+    while hidden > 0 && hidden < rules.fewest {
+        let smallest =
+            settled.iter().min_by_key(|(cell, members)| (count(&groups, members), **cell));
         let Some(cell) = smallest.map(|(cell, _)| *cell) else { break };
         let members = settled.remove(&cell).unwrap_or_default();
-        hidden += members.len();
-        members.into_iter().for_each(|at| {
-            shown[at] = Shown::default();
-            steps[at] = NOTHING;
-        });
+        hidden += count(&groups, &members);
+        for at in members {
+            groups[at].shown = Shown::default();
+            groups[at].step = NOTHING;
+        }
+    }
+    let mut shown = vec![Shown::default(); people.len()];
+    let mut steps = vec![NOTHING; people.len()];
+    for group in groups {
+        for at in group.people {
+            shown[at] = group.shown;
+            steps[at] = group.step;
+        }
     }
     (shown, steps)
 }

