@@ -439,6 +439,7 @@ number_types = ["MOBILE", "FIXED_LINE", "FIXED_LINE_OR_MOBILE", "VOIP", "PERSONA
 aliases = ["mexico_1", "argentina_9", "brazil_9", "ivory_coast_2021", "benin_2024", "italy_0"]
 excluded_regions = []
 recycled_numbers = "withhold"
+most_list_numbers = 10000000
 
 [columns]
 accounts = ["phone", "consent", "os", "device", "verified_at"]

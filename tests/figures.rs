@@ -125,6 +125,46 @@ fn an_exhausted_budget_refuses_the_run_and_says_until_when() {
     assert_eq!(charges(&scene), 2);
 }
 
+/// Two lists of fifty are a hundred numbers of one recipient, as one list of them would be.
+#[test]
+fn a_recipient_whose_lists_together_are_too_large_is_told_nothing_and_charged_nothing() {
+    let scene = scene(180, 180);
+    let list = scene.read("list.csv");
+    let mut rows = "phone,list_id,advertiser_id\n".to_owned();
+    for (at, phone) in list.lines().skip(1).enumerate() {
+        let (list, recipient) = match at {
+            0..50 => ("north", "acme"),
+            50..100 => ("south", "acme"),
+            _ => ("spring", "globex"),
+        };
+        rows.push_str(&format!("{phone},{list},{recipient}\n"));
+    }
+    scene.write("list.csv", rows);
+    scene.edit("policy.toml", "most_list_numbers = 9000000", "most_list_numbers = 99");
+    scene.publish(&["--quiet"]);
+    let report = scene.report("run");
+    let fates: Vec<_> = report["lists"].as_array().unwrap().iter().collect();
+    assert_eq!(fates.len(), 3);
+    for list in fates {
+        let is_released = list["recipient"] == "globex";
+        let expected = if is_released { Value::Null } else { "lists_too_large".into() };
+        assert_eq!(list["withheld"], expected, "{list}");
+    }
+    let input = &report["inputs"].as_array().unwrap().iter().find(|it| it["role"] == "list");
+    assert_eq!(input.unwrap()["withheld_by"]["lists_too_large"], 100, "{report}");
+    assert!(report["alarms"][1].as_str().unwrap().contains("most_list_numbers"), "{report}");
+    assert_eq!((charges(&scene), tables::rows(&scene.at("run/matches.parquet")).len()), (1, 80));
+    let mut validate = crate::support::phonematch();
+    validate.current_dir(scene.path()).args(["validate", "--job", "job.toml", "--sample", "100%"]);
+    assert!(finish(&mut validate).stdout.contains("most_list_numbers allows"));
+
+    // One number less, and both leave.
+    scene.edit("policy.toml", "most_list_numbers = 99", "most_list_numbers = 100");
+    scene.publish(&["--quiet", "--out", "second"]);
+    assert_eq!(tables::rows(&scene.at("second/matches.parquet")).len(), 180);
+    scene.audit("second").must_end_with(0);
+}
+
 #[test]
 fn a_list_that_loses_a_number_a_night_is_told_one_figure_for_as_long_as_it_is_near() {
     let scene = scene(80, 80);

@@ -113,7 +113,7 @@ pub(super) fn decide(
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
     let measured = match &joint.store {
         None => waves::map(&counted, |counted| {
-            (!rules.is_short(counted.numbers())).then(|| {
+            (!counted.is_out_of_bounds(floors)).then(|| {
                 let [mut keys, mut people] = counted.keys(index);
                 let name = index.list_name(counted.list());
                 let points = rules.points(&job.secret, name.recipient.as_str());
@@ -132,7 +132,7 @@ pub(super) fn decide(
     // the order of rows.
     let mut order: Vec<_> = (0..counted.len()).collect();
     order.sort_by_key(|&at| index.list_name(counted[at].list()));
-    let mut figures = vec![Figure { band: None, basis: Basis::Short }; counted.len()];
+    let mut figures = vec![Figure { band: None, basis: Basis::Length }; counted.len()];
     for (row, at) in (1..).zip(order) {
         let Some(measured) = &measured[at] else { continue };
         let decided = measured.decide(&rules, &job.secret, &mut ledger);
@@ -155,7 +155,7 @@ fn measure<'a>(
 ) -> Result<Vec<Option<Measured<'a>>>, RunError> {
     let index = &joint.index;
     let mut digests: Vec<Option<ListDigest>> = store.lists().iter().map(|_| None).collect();
-    for counted in counted.iter().filter(|counted| !rules.is_short(counted.numbers())) {
+    for counted in counted.iter().filter(|counted| !counted.is_out_of_bounds(rules.floors)) {
         let (list, numbers) = (counted.list(), counted.numbers());
         let recipient = index.list_name(list).recipient.as_str();
         let points = rules.points(secret, recipient);

@@ -21,7 +21,7 @@ use crate::output::{
     REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
 };
 use crate::policy::NoiseRules;
-use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, WithholdReason};
+use crate::privacy::{self, Audience, BudgetLedger, History, LedgerHead, Release, WithholdReason};
 use crate::report::{
     self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
     SEAL_PLACE, Stage, Timings,
@@ -124,7 +124,7 @@ pub(super) fn finish(
     let inputs = joined.inputs();
     let lists = list_reports(&release, &named);
     let countries = countries(begun, &joined, &lists, &matched);
-    let alarms = alarms(begun, &joined, &named);
+    let alarms = alarms(begun, &joined, &named, &release);
     let (timings, passes) = (&timings, joined.passes);
     let findings =
         Findings { inputs: &inputs, countries, lists, alarms, timings, passes, restarts };
@@ -419,7 +419,12 @@ fn countries(
     report::countries(&joined.lists.numbers, matched, all, floor)
 }
 
-fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String> {
+fn alarms(
+    begun: &Begun<'_>,
+    joined: &Joined,
+    named: &NamedLists,
+    release: &Release,
+) -> Vec<String> {
     let floors = &begun.job.policy.floors;
     let lowest = floors.list_numbers.min(floors.matched_people).min(floors.attribute_cell);
     let is_low = begun.job.purpose == Purpose::Ads && lowest < LOW_FLOOR;
@@ -428,6 +433,14 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
     let exact = is_exact.then(|| {
         "the policy adds no noise: two nearly equal lists may tell of the person between them"
             .to_owned()
+    });
+    let is_large = |audience: &&Audience| audience.withheld == Some(WithholdReason::ListsTooLarge);
+    let large = release.audiences.iter().filter(is_large).count();
+    let large = (large > 0).then(|| {
+        format!(
+            "{large} lists are withheld because their recipients brought more numbers than the \
+                 policy's most_list_numbers allows: somebody may be asking for everybody"
+        )
     });
     let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
     let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
@@ -446,7 +459,7 @@ fn alarms(begun: &Begun<'_>, joined: &Joined, named: &NamedLists) -> Vec<String>
             joined.passes
         )
     });
-    low.into_iter().chain(exact).chain(passes).chain(crowded).collect()
+    low.into_iter().chain(exact).chain(passes).chain(large).chain(crowded).collect()
 }
 
 /// Floors below this protect nobody to speak of.

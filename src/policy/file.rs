@@ -36,6 +36,8 @@ pub struct PolicyFile {
     number_types: Option<Vec<PersonalType>>,
     /// What becomes of an account that is younger than the list's last contact.
     recycled_numbers: Option<RecycledNumbers>,
+    /// Distinct numbers of all of a recipient's lists in a run, above which none of them leaves.
+    most_list_numbers: Option<u64>,
     /// Distinct people, below which nothing leaves.
     floors: Option<FloorsFile>,
     /// What may be shown of a released person.
@@ -233,6 +235,7 @@ impl TryFrom<PolicyFile> for Policy {
         let parts = Parts::of(file.purpose);
         let number_types = parts.hold("number_types", parts.lists, file.number_types)?;
         let recycled = parts.hold("recycled_numbers", parts.lists, file.recycled_numbers)?;
+        let most = parts.hold("most_list_numbers", parts.list_floors, file.most_list_numbers)?;
         let attributes = parts.hold("attributes", parts.attributes, file.attributes)?;
         let noise = parts.hold("noise", parts.noise, file.noise)?;
         let mut is_charged = false;
@@ -248,6 +251,7 @@ impl TryFrom<PolicyFile> for Policy {
             excluded_regions: file.excluded_regions.iter().map(|code| code.0).collect(),
             number_types: number_types.unwrap_or_default(),
             recycled_numbers: recycled.unwrap_or(RecycledNumbers::Withhold),
+            most_list_numbers: most,
             columns: ColumnRules {
                 accounts: file.columns.accounts.iter().map(|column| column.0).collect(),
                 list: file.columns.list.iter().map(|column| column.0).collect(),
@@ -262,6 +266,7 @@ impl TryFrom<PolicyFile> for Policy {
         };
         check_consent(&policy)?;
         check_columns(&policy)?;
+        check_list_numbers(&policy)?;
         check_messaging(&policy)?;
         check_budget(&policy)?;
         Ok(policy)
@@ -331,6 +336,14 @@ fn check_columns(policy: &Policy) -> Result<(), PolicyError> {
     demand(has_device, "attributes", "device needs accounts' column device")?;
     let version_alone = keeps(Attribute::OsVersion) && !keeps(Attribute::Os);
     demand(!version_alone, "attributes", "os_version says nothing without os")
+}
+
+fn check_list_numbers(policy: &Policy) -> Result<(), PolicyError> {
+    demand(
+        policy.most_list_numbers.is_none_or(|most| most >= policy.floors.list_numbers),
+        "most_list_numbers",
+        "a list cannot be as long as floors.list_numbers asks and as short as this allows",
+    )
 }
 
 fn check_budget(policy: &Policy) -> Result<(), PolicyError> {

@@ -59,6 +59,7 @@ fn rule(purpose: Purpose) -> Value {
     let sections = [
         ("number_types", parts.lists),
         ("recycled_numbers", parts.lists),
+        ("most_list_numbers", parts.list_floors),
         ("floors", has_floors),
         ("attributes", parts.attributes),
         ("noise", parts.noise),

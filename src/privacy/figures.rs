@@ -21,8 +21,8 @@
 //! are near is decided by their numbers alone, which the recipient knows. So a person who leaves a
 //! list of the recipient's, or the messenger, moves no figure until the period is over.
 //!
-//! A list that holds fewer numbers than the floors ask of it is withheld without a look at its
-//! people, and so without a charge. Any other is charged, released or not: whether a budget is
+//! A list that holds fewer numbers than the floors ask of it, or whose recipient brings more in all
+//! lists than the policy allows, is withheld without a look at its people, and so without a charge. Any other is charged, released or not: whether a budget is
 //! spent tells nobody who matched.
 
 use std::num::NonZeroU32;
@@ -55,8 +55,8 @@ pub struct Figure {
 pub enum Basis {
     /// The exact count: the policy adds no noise, or the purpose tells nobody.
     Exact,
-    /// The list's own length: it is too short to be looked at.
-    Short,
+    /// The length of the list, or of all the recipient's: nobody looked at its people.
+    Length,
     /// A charge of this run, by its number.
     Charged(u64),
     /// An earlier charge for nearly the same list, by its number.
@@ -68,7 +68,7 @@ impl Basis {
     #[must_use]
     pub const fn charge(self) -> Option<u64> {
         match self {
-            Self::Exact | Self::Short => None,
+            Self::Exact | Self::Length => None,
             Self::Charged(number) | Self::Repeated(number) => Some(number),
         }
     }
@@ -90,12 +90,6 @@ pub struct FigureRules<'a> {
 }
 
 impl FigureRules<'_> {
-    /// Whether a list of so many numbers can be released at all.
-    #[must_use]
-    pub fn is_short(&self, numbers: u64) -> bool {
-        numbers < self.floors.list_numbers.max(self.floors.matched_people)
-    }
-
     /// Where lists of the recipient are sketched.
     #[must_use]
     pub fn points(&self, secret: &Secret, recipient: &str) -> Points {

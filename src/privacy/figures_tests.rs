@@ -180,13 +180,6 @@ fn nobodys_presence_decides_at_the_floor() {
 }
 
 #[test]
-fn short_lists_are_known_by_their_length_alone() {
-    let world = World::new(7, 1);
-    let rules = world.rules(DAY);
-    assert!(rules.is_short(19) && !rules.is_short(20));
-}
-
-#[test]
 fn a_figure_can_be_computed_again_from_its_charge() {
     let world = World::new(8, 9);
     let mut ledger = world.ledger();

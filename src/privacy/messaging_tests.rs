@@ -54,7 +54,13 @@ impl Scene {
     /// One night's messages, and how many are withheld by which reason.
     fn night(&self, day: &str, policy: &MessagingRules) -> (Sent, BTreeMap<&'static str, usize>) {
         let index = &self.index;
-        let empty = |list| Counted { list, slots: Vec::new(), people: Vec::new(), let_go: 0 };
+        let empty = |list| Counted {
+            list,
+            slots: Vec::new(),
+            people: Vec::new(),
+            let_go: 0,
+            is_too_large: false,
+        };
         let mut lists: Vec<_> = index.list_numbers().map(empty).collect();
         for (member, it) in (0..).zip(index.members()) {
             lists[it.list.index()].people.push(Person { slot: it.slot, member });

@@ -47,6 +47,8 @@ pub use sketch::{Points, Sketch};
 pub enum WithholdReason {
     /// The list holds fewer distinct numbers than the policy asks.
     ListTooSmall,
+    /// The recipient's lists together hold more distinct numbers than the policy allows.
+    ListsTooLarge,
     /// Fewer people matched than the policy asks.
     TooFewMatched,
     /// So many matched, but with noise they are not clearly so many.
@@ -77,6 +79,7 @@ impl WithholdReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListTooSmall => "list_too_small",
+            Self::ListsTooLarge => "lists_too_large",
             Self::TooFewMatched => "too_few_matched",
             Self::TooCloseToFloor => "too_close_to_floor",
             Self::WithheldBefore => "withheld_before",
@@ -154,6 +157,8 @@ pub struct Counted {
     people: Vec<Person>,
     /// Numbers that are no longer in the index, because nobody had them.
     let_go: u64,
+    /// Whether the recipient's lists together are larger than the policy allows.
+    is_too_large: bool,
 }
 
 /// A person of a list, with the list member that stands for the person.
@@ -175,8 +180,13 @@ pub struct Tally {
 /// Counts every list, by list number. `canaries` is the list that never leaves.
 #[must_use]
 pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
-    let empty =
-        |list| Counted { list, slots: Vec::new(), people: Vec::new(), let_go: index.let_go(list) };
+    let empty = |list| Counted {
+        list,
+        slots: Vec::new(),
+        people: Vec::new(),
+        let_go: index.let_go(list),
+        is_too_large: false,
+    };
     let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
     let mut kept_back = KeptBack::nobody(index);
     for (at, member) in (0..).zip(index.members()) {
@@ -192,7 +202,23 @@ pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
         }
     }
     counted.retain(|counted| counted.list != canaries);
+    if let Some(most) = gates.policy.most_list_numbers {
+        cap(index, &mut counted, most);
+    }
     Tally { lists: counted, kept_back }
+}
+
+/// Marks the lists of every recipient who brought more than `most` distinct numbers in all lists:
+/// the number space in pieces is the number space.
+fn cap(index: &ListIndex, counted: &mut [Counted], most: u64) {
+    let recipient = |counted: &Counted| &index.list_name(counted.list).recipient;
+    let mut numbers: BTreeMap<&Identifier, u64> = BTreeMap::new();
+    for counted in counted.iter() {
+        *numbers.entry(recipient(counted)).or_default() += counted.numbers();
+    }
+    for counted in counted {
+        counted.is_too_large = numbers[recipient(counted)] > most;
+    }
 }
 
 impl Counted {
@@ -222,6 +248,20 @@ impl Counted {
         [slots, self.people.iter().map(|person| index.key(person.slot)).collect()]
     }
 
+    /// Whether the lists of its recipient together are larger than the policy allows.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+
+    /// Whether its length alone, or that of all lists of its recipient, keeps it back: then nobody
+    /// looks at its people.
+    #[must_use]
+    pub fn is_out_of_bounds(&self, floors: &Floors) -> bool {
+        let fewest = floors.list_numbers.max(floors.matched_people);
+        self.is_too_large || self.numbers() < fewest
+    }
+
     /// The figure without noise.
     #[must_use]
     pub fn exact_figure(&self, floors: &Floors) -> Figure {
@@ -232,6 +272,8 @@ impl Counted {
     fn shortfall(&self, floors: &Floors) -> Option<WithholdReason> {
         if self.numbers() < floors.list_numbers {
             Some(WithholdReason::ListTooSmall)
+        } else if self.is_too_large {
+            Some(WithholdReason::ListsTooLarge)
         } else if self.matched() < floors.matched_people.max(1) {
             Some(WithholdReason::TooFewMatched)
         } else {

@@ -372,6 +372,22 @@ fn withheld(context: Context<'_>, read: &ReadLists, findings: &mut Vec<Finding>)
     let gates = privacy::Gates { policy: &context.job.policy, today: Day::today() };
     let counted = privacy::count(&read.index, read.reserved, &gates).lists;
     let all = counted.len() as u64;
+    let is_large = |list: &&privacy::Counted| list.is_too_large();
+    let large = counted.iter().filter(is_large).count() as u64;
+    if let (Some(most), 1..) = (context.job.policy.most_list_numbers, large) {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "lists_too_large",
+            file: None,
+            share: Share::of(large, all),
+            found: format!(
+                "{large} of {all} lists would be withheld: their recipients bring more than the \
+                 {most} numbers that the policy's most_list_numbers allows"
+            ),
+            remedy: "ask where so many come from; a recipient is to bring customers only"
+                .to_owned(),
+        });
+    }
     let is_short = |list: &&privacy::Counted| {
         list.numbers() < floors.list_numbers || list.matched() < floors.matched_people
     };
