@@ -157,6 +157,7 @@ fn a_recipient_whose_lists_together_are_too_large_is_told_nothing_and_charged_no
 
     // One number less, and both leave.
     scene.edit("policy.toml", "most_list_numbers = 99", "most_list_numbers = 100");
+    scene.edit("policy.toml", "micro_rho = 60000", "micro_rho = 120000");
     scene.publish(&["--quiet", "--out", "second"]);
     assert_eq!(tables::rows(&scene.at("second/matches.parquet")).len(), 180);
     scene.audit("second").must_end_with(0);
