@@ -31,6 +31,7 @@
 //! | `settings.rs` | black box | which layer a setting is from; the schemas of job and policy |
 //! | `exit_codes.rs` | black box | how each exit code is reached, and what is said then |
 //! | `progress.rs` | terminal | what is shown of a run while it goes on |
+//! | `told.rs` | black box | what Prometheus and OpenLineage learn of a run, however it ends |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
 //!
 //! `support/` holds what they share: a scene (a folder with the files of a job), one way to start
@@ -75,5 +76,6 @@ mod properties;
 mod purposes;
 mod settings;
 mod tidy;
+mod told;
 mod validate;
 mod worlds;

@@ -237,6 +237,12 @@ pub struct MatchFlags {
     /// History of messages to people [default: phonematch.history beside the run folder].
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
+    /// File that a match tells Prometheus in how it went, replaced at its end, also of a failure.
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+    /// File that a match adds OpenLineage run events to: START, and COMPLETE, FAIL or ABORT.
+    #[arg(long, value_name = "FILE")]
+    pub openlineage_file: Option<PathBuf>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,

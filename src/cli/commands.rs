@@ -26,10 +26,13 @@ use super::job_file;
 use super::progress::Progress;
 use super::secret;
 use super::table;
+use super::told::Told;
 
-pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
+pub fn run_match(flags: &MatchFlags, common: &Common, told: &Arc<Told>) -> Result<Done, Failure> {
     let job = job_file::resolve(flags)?;
-    let watch = watch()?;
+    let cut_short = Arc::clone(told);
+    let watch = watch_and(move || cut_short.end(INTERRUPTED, CUT_SHORT))?;
+    told.begins(&job);
     if !common.quiet {
         tracing::info!(job = job.name.as_str(), purpose = job.purpose.name(), "the run begins");
     }
@@ -38,11 +41,13 @@ pub fn run_match(flags: &MatchFlags, common: &Common) -> Result<Done, Failure> {
     drop(progress);
     match outcome? {
         Outcome::Skipped { folder } => {
+            told.skipped(&folder);
             let folder = shown(&folder);
             let line = format!("{folder} is there already; skipped");
             Ok(Done { lines: vec![line], json: json!({ "skipped": true, "run": folder }) })
         }
         Outcome::Published { folder, report } => {
+            told.published(&folder, &report);
             let folder = shown(&folder);
             if !common.quiet {
                 say_published(&folder, &report, common.log_format);
@@ -94,11 +99,19 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
 /// How long a run that was told to stop may take to reach a place where it can.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What is said of a run that did not reach a place where it could end by itself.
+const CUT_SHORT: &str = "interrupted; nothing was published";
+
 /// A watch that Ctrl-C, SIGTERM and SIGHUP set. A run looks at it often, also while it waits for a
 /// pipe, and takes away what it staged. One that is deep in a sort or hangs on a file system does
 /// not; then its folder is taken away here, and the process ends.
-#[allow(clippy::exit, reason = "nothing else ends a thread that hangs in the system")]
 pub fn watch() -> Result<Watch, Failure> {
+    watch_and(|| {})
+}
+
+/// The same, and something to do before the process ends in the middle of a run.
+#[allow(clippy::exit, reason = "nothing else ends a thread that hangs in the system")]
+fn watch_and(at_the_end: impl Fn() + Send + 'static) -> Result<Watch, Failure> {
     let watch = Watch::default();
     let (cancel, staged) = (Arc::clone(&watch.cancel), Arc::clone(&watch.staged));
     ctrlc::set_handler(move || {
@@ -106,7 +119,8 @@ pub fn watch() -> Result<Watch, Failure> {
         thread::sleep(GRACE);
         // A run that is published is over, and its own outcome is the one to tell.
         if staged.discard() {
-            let _ = writeln!(io::stderr(), "phonematch: interrupted; nothing was published");
+            at_the_end();
+            let _ = writeln!(io::stderr(), "phonematch: {CUT_SHORT}");
             process::exit(i32::from(INTERRUPTED));
         }
     })

@@ -23,6 +23,7 @@ use super::job_checks;
 use super::layers::Layers;
 use super::secret::{self, IfMissing, SecretInJob};
 use super::size;
+use super::told::{Kept, ToldFiles};
 
 /// The purposes that this version runs.
 const PURPOSES: [Purpose; 4] =
@@ -61,6 +62,13 @@ pub struct JobFile {
     /// The history of messages; without it one of a fixed name beside `out`.
     #[schemars(extend("format" = "path"))]
     history: Option<PathBuf>,
+    /// Prometheus metrics of the last run, for node_exporter's textfile collector: replaced when a
+    /// match ends, however it does.
+    #[schemars(extend("format" = "path"))]
+    pub metrics_file: Option<PathBuf>,
+    /// OpenLineage run events, one JSON object a line, which every match adds to.
+    #[schemars(extend("format" = "path"))]
+    pub openlineage_file: Option<PathBuf>,
     /// The advertiser of lists that name none.
     recipient: Option<String>,
     /// What keys and tokens are made with.
@@ -87,6 +95,11 @@ impl JobFile {
     /// The policy file, relative to where it is written.
     pub fn policy(&self) -> Option<&Path> {
         self.policy.as_deref()
+    }
+
+    /// The job's name, if the file gives one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 }
 
@@ -198,6 +211,7 @@ pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
 
 fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     let Layers { job: file, base, .. } = layers;
+    told_files(flags, layers)?;
     let purpose = match &flags.purpose {
         Some(name) => Purpose::from_name(name.as_bytes())
             .ok_or_else(|| usage(format!("--purpose takes {}", purposes())))?,
@@ -206,7 +220,7 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
             .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
     };
     let (policy, policy_digest) = policy(flags, file, base, purpose)?;
-    let out = flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)));
+    let out = run_folder(flags, file, base);
     let out = out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?;
     let columns = typed_columns(&flags.column)?;
     let job = Job {
@@ -237,6 +251,21 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     };
     job_checks::check(&job)?;
     Ok(job)
+}
+
+fn run_folder(flags: &MatchFlags, file: &JobFile, base: &Path) -> Option<PathBuf> {
+    flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)))
+}
+
+/// Where others are told of the run, unless the run itself needs the place.
+pub fn told_files(flags: &MatchFlags, layers: &Layers) -> Result<ToldFiles, Failure> {
+    let Layers { job: file, base, .. } = layers;
+    let files = ToldFiles::of(flags, file, base);
+    if let Some(out) = run_folder(flags, file, base) {
+        let (ledger, history) = (ledger(flags, file, base, &out), history(flags, file, base, &out));
+        files.check(&Kept { out: &out, ledger: &ledger, history: &history })?;
+    }
+    Ok(files)
 }
 
 /// Reads a TOML file. A mistake in it is told with its line, and its text is not repeated: a data

@@ -17,18 +17,21 @@ mod secret;
 mod settings;
 mod size;
 mod table;
+mod told;
 mod typed;
 mod validation;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use phonematch::pipeline::Threads;
 use serde_json::{Value, json};
 
 use args::{Arguments, Command, Common, LogFormat};
 use failure::{BUG, Failure};
+use told::Told;
 
 /// What a command that came to its end has to say.
 #[derive(Debug)]
@@ -58,10 +61,18 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::read();
     begin_logging(&arguments.common);
     let common = arguments.common.clone();
-    let done = catch_unwind(AssertUnwindSafe(|| run(arguments)));
+    let told = Arc::new(match &arguments.command {
+        Command::Match(flags) => Told::of(flags),
+        _ => Told::nobody(),
+    });
+    let done = catch_unwind(AssertUnwindSafe(|| run(arguments, &told)));
     let done = done.unwrap_or_else(|_| {
         Err(Failure::new(BUG, "an internal error; nothing was published; please report it"))
     });
+    match &done {
+        Ok(_) => told.end(0, ""),
+        Err(failure) => told.end(failure.code(), &failure.to_string()),
+    }
     match done {
         Ok(done) if common.json => say(&[json_line("ok", 0, done.json)]),
         Ok(done) => say(&done.lines),
@@ -124,13 +135,13 @@ fn begin_logging(common: &Common) {
     }
 }
 
-fn run(arguments: Arguments) -> Result<Done, Failure> {
+fn run(arguments: Arguments, told: &Arc<Told>) -> Result<Done, Failure> {
     let common = &arguments.common;
     let threads = common.threads.map_or(0, usize::from);
     let threads = Threads::new(threads)
         .map_err(|error| Failure::new(failure::IO, format!("cannot start threads: {error}")))?;
     threads.run(|| match &arguments.command {
-        Command::Match(flags) => commands::run_match(flags, common),
+        Command::Match(flags) => commands::run_match(flags, common, told),
         Command::Validate(flags) => validation::validate(flags, common),
         Command::Normalise(flags) => commands::normalise(flags, common),
         Command::Explain(flags) => commands::explain(flags),

@@ -440,6 +440,15 @@ pub enum Location {
 }
 
 impl Location {
+    /// The file's path; none for standard input.
+    #[must_use]
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Stdin => None,
+        }
+    }
+
     /// The stored size, as far as it is known before reading; none for standard input.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {

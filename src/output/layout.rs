@@ -45,6 +45,19 @@ pub fn files_of(purpose: &str) -> impl Iterator<Item = &'static str> + use<> {
     [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().chain(counts)
 }
 
+/// The columns of a table of that name; none for what is no table.
+#[must_use]
+pub fn schema_of(file: &str) -> Option<SchemaRef> {
+    Some(match file {
+        MATCHES => matches_schema(),
+        AUDIENCES => audiences_schema(),
+        COUNTS => counts_schema(),
+        REJECTS => rejects_schema(),
+        REMOVED => removed_schema(),
+        _ => return None,
+    })
+}
+
 /// Rows in a row group: some megabytes a column.
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
 

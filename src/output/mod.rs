@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use layout::{
     AUDIENCES, COUNTS, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY,
-    SUMMARY_PAGE, files_of, summary_page,
+    SUMMARY_PAGE, files_of, schema_of, summary_page,
 };
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,

@@ -1,6 +1,8 @@
 //! What the tests share.
 
+pub mod exposition;
 pub mod keys;
+pub mod lineage;
 pub mod people;
 pub mod random;
 pub mod schema;
