@@ -117,16 +117,21 @@ impl When {
         if cell.is_empty() || cell.eq_ignore_ascii_case(b"null") {
             return Self::Blank;
         }
+        if let Some(date) = plain_date(cell) {
+            return Self::of_seconds(Some(whole_day(date)));
+        }
         let Ok(text) = std::str::from_utf8(cell) else { return Self::Unreadable };
-        let seconds = if let Some(date) = plain_date(cell) {
-            Some(whole_day(date))
-        } else if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = if text.bytes().all(|byte| byte.is_ascii_digit()) {
             seconds_of_digits(text)
         } else if let Ok(time) = text.parse::<jiff::Timestamp>() {
             Some((time.as_second(), time.as_second()))
         } else {
             text.parse().ok().map(whole_day)
         };
+        Self::of_seconds(seconds)
+    }
+
+    fn of_seconds(seconds: Option<(i64, i64)>) -> Self {
         let between = seconds.and_then(|(first, last)| {
             Some(Self::Between(Moment::from_second(first)?, Moment::from_second(last)?))
         });
@@ -196,9 +201,15 @@ fn whole_day(date: Date) -> (i64, i64) {
     (first, first + SECONDS_A_DAY - 1)
 }
 
+/// Days by the arithmetic of Hinnant, "chrono-compatible low-level date algorithms" (2013): years
+/// begin in March, so that a leap day is a year's last.
 fn first_second(date: Date) -> i64 {
-    const EPOCH: Date = jiff::civil::date(1970, 1, 1);
-    date.duration_since(EPOCH).as_secs()
+    let (month, day) = (i64::from(date.month()), i64::from(date.day()));
+    let year = i64::from(date.year()) - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    (days - 719_468) * SECONDS_A_DAY
 }
 
 #[cfg(test)]

@@ -20,13 +20,14 @@
 //! to any more is left out when the file is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::locked_file::{LockedFile, Refused};
 use crate::dates::Day;
 use crate::job::Identifier;
 use crate::key::{MatchKey, Secret};
@@ -108,6 +109,16 @@ pub enum HistoryError {
         #[source]
         source: io::Error,
     },
+}
+
+impl HistoryError {
+    fn of(path: &Path, refused: Refused) -> Self {
+        let path = path.to_owned();
+        match refused {
+            Refused::Locked => Self::Locked { path },
+            Refused::Io { action, source } => Self::Io { action, path, source },
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -244,9 +255,7 @@ fn seal_of(body: &str, secret: &Secret) -> String {
 
 /// The history, open for one run at a time.
 pub struct History {
-    path: PathBuf,
-    /// Locked until it is dropped.
-    file: File,
+    file: LockedFile,
     messages: Messages,
     /// What is to be written; none while nothing is new.
     pending: Option<String>,
@@ -259,25 +268,10 @@ impl History {
     ///
     /// [`HistoryError::Locked`] when another run has it open, else as [`Messages::read`].
     pub fn open(path: &Path, secret: &Secret) -> Result<Self, HistoryError> {
-        let failed =
-            |action| move |source| HistoryError::Io { action, path: path.to_owned(), source };
-        let locked = || HistoryError::Locked { path: path.to_owned() };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path).map_err(failed("open"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(locked()),
-            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
-        }
-        // Another run may have put a new file in the place of the one that was opened.
-        if !is_in_place(&file, path) {
-            return Err(locked());
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed("read"))?;
+        let opened = LockedFile::open(path);
+        let (file, bytes) = opened.map_err(|refused| HistoryError::of(path, refused))?;
         let messages = Messages::of(&bytes, path, secret)?;
-        Ok(Self { path: path.to_owned(), file, messages, pending: None })
+        Ok(Self { file, messages, pending: None })
     }
 
     /// What it holds, the messages of this run with it.
@@ -320,32 +314,28 @@ impl History {
     /// and the next one reads what became of them.
     pub fn commit(&mut self) -> Result<(), HistoryError> {
         let Some(text) = &self.pending else { return Ok(()) };
-        let path = &self.path;
-        let failed = |action| move |source| HistoryError::Io { action, path: path.clone(), source };
-        if !is_in_place(&self.file, path) {
-            return Err(HistoryError::Locked { path: path.clone() });
-        }
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(".new");
-        let new = path.with_file_name(name);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new).map_err(failed("write"))?;
-        file.write_all(text.as_bytes()).map_err(failed("write"))?;
-        file.sync_all().map_err(failed("make durable"))?;
-        fs::rename(&new, path).map_err(failed("replace"))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = File::open(folder.unwrap_or(Path::new(".")));
-        folder.and_then(|folder| folder.sync_all()).map_err(failed("make durable"))?;
+        let replaced = replace(&self.file, text);
+        replaced.map_err(|refused| HistoryError::of(self.file.path(), refused))?;
         self.pending = None;
         Ok(())
     }
 }
 
-fn is_in_place(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    open.dev() == named.dev() && open.ino() == named.ino()
+/// Puts a file with the text in the place of the open one, and makes it durable.
+fn replace(file: &LockedFile, text: &str) -> Result<(), Refused> {
+    file.must_be_in_place()?;
+    let path = file.path();
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut written = options.open(&new).map_err(Refused::when("write"))?;
+    written.write_all(text.as_bytes()).map_err(Refused::when("write"))?;
+    written.sync_all().map_err(Refused::when("make durable"))?;
+    fs::rename(&new, path).map_err(Refused::when("replace"))?;
+    file.sync_folder()
 }
 
 impl std::fmt::Debug for History {

@@ -17,15 +17,15 @@
 //! behind the last line end is a charge that was cut off while it was written; it never became
 //! durable, no run was published on it, and it is overwritten.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::num::{NonZeroU16, NonZeroU32};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::locked_file::{LockedFile, Refused};
 use crate::key::Secret;
 
 /// A figure that was decided, and what it cost.
@@ -141,6 +141,16 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    fn of(path: &Path, refused: Refused) -> Self {
+        let path = path.to_owned();
+        match refused {
+            Refused::Locked => Self::Locked { path },
+            Refused::Io { action, source } => Self::Io { action, path, source },
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -167,7 +177,7 @@ impl Book {
         match fs::read(path) {
             Ok(bytes) => Self::of(&bytes, path, secret).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(io_error("read", path, source)),
+            Err(source) => Err(LedgerError::of(path, Refused::when("read")(source))),
         }
     }
 
@@ -253,8 +263,7 @@ impl Window<'_> {
 
 /// The ledger, open for charges by one run at a time.
 pub struct BudgetLedger {
-    path: PathBuf,
-    file: File,
+    file: LockedFile,
     book: Book,
     /// Lines that are not in the file yet.
     pending: String,
@@ -267,21 +276,10 @@ impl BudgetLedger {
     ///
     /// [`LedgerError::Locked`] when another run has it open, else as [`Book::read`].
     pub fn open(path: &Path, secret: &Secret) -> Result<Self, LedgerError> {
-        let failed = |source| io_error("open", path, source);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LedgerError::Locked { path: path.to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(io_error("lock", path, source)),
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| io_error("read", path, source))?;
+        let opened = LockedFile::open(path);
+        let (file, bytes) = opened.map_err(|refused| LedgerError::of(path, refused))?;
         let book = Book::of(&bytes, path, secret)?;
-        Ok(Self { path: path.to_owned(), file, book, pending: String::new() })
+        Ok(Self { file, book, pending: String::new() })
     }
 
     /// What it holds, the charges of this run with it.
@@ -351,40 +349,23 @@ impl BudgetLedger {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let failed = |action| {
-            let path = self.path.clone();
-            move |source| LedgerError::Io { action, path, source }
-        };
-        if !self.is_in_place() {
-            return Err(LedgerError::Locked { path: self.path.clone() });
-        }
-        self.file.set_len(self.book.bytes).map_err(failed("shorten"))?;
-        self.file.seek(SeekFrom::Start(self.book.bytes)).map_err(failed("write to"))?;
-        self.file.write_all(self.pending.as_bytes()).map_err(failed("write to"))?;
-        self.file.sync_all().map_err(failed("make durable"))?;
-        if self.book.bytes == 0 {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = File::open(folder.unwrap_or(Path::new(".")));
-            folder.and_then(|folder| folder.sync_all()).map_err(failed("make durable"))?;
-        }
+        let written = self.write();
+        written.map_err(|refused| LedgerError::of(self.file.path(), refused))?;
         self.book.bytes += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
-}
 
-impl BudgetLedger {
-    /// Whether the path still names the file that is open: somebody may have put another there.
-    fn is_in_place(&self) -> bool {
-        let (Ok(open), Ok(named)) = (self.file.metadata(), fs::metadata(&self.path)) else {
-            return false;
-        };
-        open.dev() == named.dev() && open.ino() == named.ino()
+    /// Writes what is pending behind what is whole, and makes it durable.
+    fn write(&mut self) -> Result<(), Refused> {
+        self.file.must_be_in_place()?;
+        let (file, bytes) = (self.file.file(), self.book.bytes);
+        file.set_len(bytes).map_err(Refused::when("shorten"))?;
+        file.seek(SeekFrom::Start(bytes)).map_err(Refused::when("write to"))?;
+        file.write_all(self.pending.as_bytes()).map_err(Refused::when("write to"))?;
+        file.sync_all().map_err(Refused::when("make durable"))?;
+        if bytes == 0 { self.file.sync_folder() } else { Ok(()) }
     }
-}
-
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> LedgerError {
-    LedgerError::Io { action, path: path.to_owned(), source }
 }
 
 impl std::fmt::Debug for BudgetLedger {

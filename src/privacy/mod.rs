@@ -20,6 +20,7 @@ mod counts;
 mod figures;
 mod history;
 mod ledger;
+mod locked_file;
 mod messaging;
 pub mod noise;
 mod personal;
