@@ -325,7 +325,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let mut rows: Vec<_> = release
         .people
         .iter()
-        .map(|person| Match::of(person, recipient.token(person.key()), 0))
+        .map(|person| Match::of(person, (recipient.token(person.key()), None), 0))
         .collect();
     rows.sort_unstable();
     let lists = [list_name()];

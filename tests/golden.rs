@@ -3,7 +3,8 @@
 //! It holds `job.toml`, `policy.toml`, the inputs and `expected.json`, whose keys are:
 //! `exit`, `stderr_contains` (fragments), `released` (list to the numbers whose tokens must come
 //! out, and no other), `statuses` (list to `released` or `withheld`), `cells` (list to attribute
-//! cell to people), `counts` (`region os` to people), `rejected` (role to reason to rows), `barred`
+//! cell to people), `counts` (`region os` to people), `pairs` (`owner knows contact`, as numbers),
+//! `rejected` (role to reason to rows), `barred`
 //! (role to rows), and `barred_by` and `withheld_by` (role to reason to rows). A key that is not
 //! there is not looked at. Lists are written `recipient/list_id`, cells
 //! `region os os_version device` with `-` for what was not kept.
@@ -34,6 +35,8 @@ struct Expected {
     statuses: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cells: Option<BTreeMap<String, BTreeMap<String, u64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pairs: Option<BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     counts: Option<BTreeMap<String, u64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,7 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
         released: None,
         statuses: None,
         cells: None,
+        pairs: None,
         counts: None,
         rejected: None,
         barred: None,
@@ -122,6 +126,7 @@ fn run_case(folder: &Path, expected: &Expected) -> (Expected, String) {
                 .map(|row| (list_of(row), row["status"].clone()))
                 .collect(),
         );
+        found.pairs = Some(pairs(&matches, &numbers_of(&scene)));
         found.counts = Some(counts(&run));
         found.rejected = Some(rejected(&tables::rows(&run.join("rejects.parquet"))));
         found.barred = Some(barred(&scene.report("run")));
@@ -136,6 +141,7 @@ fn only_what_is_expected(found: Expected, expected: &Expected) -> Expected {
         released: found.released.filter(|_| expected.released.is_some()),
         statuses: found.statuses.filter(|_| expected.statuses.is_some()),
         cells: found.cells.filter(|_| expected.cells.is_some()),
+        pairs: found.pairs.filter(|_| expected.pairs.is_some()),
         counts: found.counts.filter(|_| expected.counts.is_some()),
         rejected: found.rejected.filter(|_| expected.rejected.is_some()),
         barred: found.barred.filter(|_| expected.barred.is_some()),
@@ -154,18 +160,32 @@ fn released(
     numbers: &BTreeSet<String>,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let mut released = BTreeMap::<_, BTreeSet<_>>::new();
-    let mut names = BTreeMap::new();
     for row in matches {
-        let recipient = &row["recipient"];
-        for digits in numbers {
-            for form in [Form::E164, Form::Digits] {
-                names.insert(token(SECRET_HEX, recipient, digits, form), format!("+{digits}"));
-            }
-        }
-        let name = names.get(&row["token"]).cloned().unwrap_or("a token of nobody".to_owned());
-        released.entry(list_of(row)).or_default().insert(name);
+        released.entry(list_of(row)).or_default().insert(whose(row, "token", numbers));
     }
     released
+}
+
+/// `owner knows contact`, of every pair.
+fn pairs(matches: &[tables::Row], numbers: &BTreeSet<String>) -> BTreeSet<String> {
+    let pairs = matches.iter().filter(|row| row.contains_key("owner_token"));
+    let pair = |row: &tables::Row| {
+        let [owner, contact] = ["owner_token", "token"].map(|name| whose(row, name, numbers));
+        format!("{owner} knows {contact}")
+    };
+    pairs.map(pair).collect()
+}
+
+/// The number behind a row's token.
+fn whose(row: &tables::Row, name: &str, numbers: &BTreeSet<String>) -> String {
+    let is_of = |digits: &&String| {
+        let forms = [Form::E164, Form::Digits].into_iter();
+        forms
+            .map(|form| token(SECRET_HEX, &row["recipient"], digits, form))
+            .any(|it| it == row[name])
+    };
+    let found = numbers.iter().find(is_of);
+    found.map_or("a token of nobody".to_owned(), |digits| format!("+{digits}"))
 }
 
 /// All numbers that any word of any file of the case can be read as in the export.

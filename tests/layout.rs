@@ -47,14 +47,33 @@ fn columns_have_the_documented_names_and_types() {
 }
 
 #[test]
+fn pairs_have_the_owners_token_beside_the_contacts() {
+    let scene = crate::suggestions::published();
+    let columns = |name: &str| tables::columns(&scene.at("run").join(name));
+    let who = ["recipient Utf8", "list_id Utf8", "token Utf8", "owner_token Utf8"];
+    let shown = ["region Utf8?", "os Utf8?", "os_version Int32?", "device Utf8?"];
+    assert_eq!(columns("removed.parquet"), who);
+    assert_eq!(columns("matches.parquet"), [who, shown].concat());
+}
+
+#[test]
 fn token_columns_have_no_dictionary_statistics_or_bloom_filter() {
-    let scene = published();
+    let (scene, pairs) = (published(), crate::suggestions::published());
+    for (scene, tokens) in [(scene, &["token"][..]), (pairs, &["token", "owner_token"])] {
+        no_token_column_tells(&scene, tokens);
+    }
+}
+
+fn no_token_column_tells(scene: &Scene, tokens: &[&str]) {
     for name in ["matches.parquet", "removed.parquet"] {
+        let columns = tables::columns(&scene.at("run").join(name));
+        let has = |token: &&str| columns.contains(&format!("{token} Utf8"));
+        assert!(tokens.iter().all(has), "{columns:?}");
         let metadata = tables::metadata(&scene.at("run").join(name));
         for group in metadata.row_groups() {
             for column in group.columns() {
                 assert!(matches!(column.compression(), Compression::ZSTD(_)), "{name}");
-                if column.column_path().string() != "token" {
+                if !column.column_path().string().ends_with("token") {
                     continue;
                 }
                 assert!(column.statistics().is_none(), "{name}");

@@ -8,6 +8,7 @@
 //! | `model.rs` | a naive single-threaded reference of the whole job | random small worlds must agree with it |
 //! | `worlds.rs` | random small worlds, very many of them | it holds in all worlds; `PHONEMATCH_WORLDS=n` tries n of them |
 //! | `analytics.rs` | small worlds and nights | where the export is counted: who is in which count |
+//! | `suggestions.rs` | address books and nights | where lists are people's contacts: which pairs come out, and go again |
 //! | `purposes.rs` | black box | the one command of each purpose in the README, on its fixtures |
 //! | `conformance.rs` | the phone corpus | decisions equal the reference |
 //! | `differential/` | proptest | tables and slow path decide alike on made-up numbers; the ignored one is the long run of twelve million |
@@ -75,6 +76,7 @@ mod progress;
 mod properties;
 mod purposes;
 mod settings;
+mod suggestions;
 mod tidy;
 mod told;
 mod validate;

@@ -39,7 +39,8 @@ struct Member {
     says_yes: bool,
 }
 
-/// Recipient, list and token of everyone who comes out.
+/// Recipient, list and token of everyone who comes out; of a pair the contact's token, a blank and
+/// the owner's.
 pub type Released = BTreeSet<(String, String, String)>;
 
 /// Numbers and digests that opt-outs bar for a purpose; a word that names none bars for all.
@@ -102,8 +103,16 @@ pub fn naive_people(
     people.into_iter().map(|(digits, (region, oses))| (digits, (region, one(oses)))).collect()
 }
 
-pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
-    let own = if rules.messaging.is_some() { "business_messaging" } else { "ads" };
+/// Everybody who is in the export, and the numbers of whoever said no anywhere.
+fn members_and_barred(
+    folder: &Path,
+    rules: &Rules,
+) -> (BTreeMap<String, Member>, BTreeSet<String>) {
+    let own = match rules.messaging {
+        Some(_) => "business_messaging",
+        None if rules.pairs => "friend_suggestions",
+        None => "ads",
+    };
     let (mut barred, barred_digests) = opted_out(folder, rules, own);
     let mut members = BTreeMap::new();
     for row in csv_rows(&folder.join("accounts.csv")) {
@@ -135,23 +144,34 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
             barred.extend(closure(digits));
         }
     }
+    (members, barred)
+}
+
+/// Whether somebody's number has changed hands since the contact, or is a region's that is excluded.
+fn is_kept_back(rules: &Rules, digits: &str, member: &Member, dates: &Dates) -> bool {
+    let region = reading(&format!("+{digits}"), Hint::None).unwrap().region;
+    // A day stands for all of its seconds, so on the same one either may have been first.
+    let (verified, contact) = (&member.verified, &dates.contact);
+    verified.is_some() && contact.is_some() && verified >= contact
+        || rules.excluded_region.is_some_and(|excluded| region.code() == excluded)
+}
+
+pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
+    let (members, barred) = members_and_barred(folder, rules);
     let mut released = Released::new();
     let mut written_to = BTreeSet::new();
     for list in &rules.lists {
+        if rules.pairs {
+            released.extend(naive_pairs(folder, (list, rules), &members, &barred));
+            continue;
+        }
         let (size, candidates) = match list.hashed {
             None => raw_candidates(folder, list, rules, &members),
             Some(form) => hashed_candidates(folder, list, form, &members),
         };
-        let is_kept_back = |digits: &String, dates: &Dates| {
-            let region = reading(&format!("+{digits}"), Hint::None).unwrap().region;
-            // A day stands for all of its seconds, so on the same one either may have been first.
-            let (verified, contact) = (&members[digits].verified, &dates.contact);
-            verified.is_some() && contact.is_some() && verified >= contact
-                || rules.excluded_region.is_some_and(|excluded| region.code() == excluded)
-        };
         let may_leave = candidates.iter().filter(|(digits, _)| !barred.contains(*digits));
         let mut out: Vec<_> =
-            may_leave.filter(|(digits, dates)| !is_kept_back(digits, dates)).collect();
+            may_leave.filter(|it| !is_kept_back(rules, it.0, &members[it.0], it.1)).collect();
         if let Some(messaging) = &rules.messaging {
             // Lists stand in the order of their names; the first of a business has the message.
             out.retain(|(digits, dates)| {
@@ -173,6 +193,55 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
     released
 }
 
+/// The pairs of a list: owner and contact, both in the export, neither of them barred.
+fn naive_pairs(
+    folder: &Path,
+    (list, rules): (&List, &Rules),
+    members: &BTreeMap<String, Member>,
+    barred: &BTreeSet<String>,
+) -> Released {
+    let of_digest = |cell: &str, form: Form| {
+        let wanted = digest_in(cell)?;
+        members.keys().find(|digits| digest(digits, form) == wanted).cloned()
+    };
+    let mut pairs = BTreeMap::<(String, String), Dates>::new();
+    for row in csv_rows(&folder.join(&list.file)) {
+        let hashed_owner = list.hashed.and_then(|form| of_digest(&row["owner_phone"], form));
+        let owner = reading(&row["owner_phone"], Hint::International).map(|it| digits_of(&it));
+        let Some(owner) = hashed_owner.or(owner) else { continue };
+        let contacts: Vec<_> = match list.hashed {
+            Some(form) => of_digest(&row["phone_sha256"], form).into_iter().collect(),
+            None => numbers_of_row(&row, list, rules),
+        };
+        for contact in contacts {
+            pairs.entry((owner.clone(), contact)).or_default().merge(&row);
+        }
+    }
+    let may_be = |digits: &String, dates: &Dates| {
+        let member = members.get(digits).filter(|_| !barred.contains(digits));
+        member.is_some_and(|member| !is_kept_back(rules, digits, member, dates))
+    };
+    let comes_out = |((owner, contact), dates): &(&(String, String), &Dates)| {
+        owner != contact && may_be(owner, dates) && may_be(contact, dates)
+    };
+    let tokens = |((owner, contact), _): (&(String, String), &Dates)| {
+        let token = |digits| token(SECRET_HEX, &list.recipient, digits, Form::E164);
+        let tokens = format!("{} {}", token(contact), token(owner));
+        (list.recipient.clone(), list.id.clone(), tokens)
+    };
+    pairs.iter().filter(comes_out).map(tokens).collect()
+}
+
+/// The numbers of a row that can be a person's.
+fn numbers_of_row(row: &BTreeMap<String, String>, list: &List, rules: &Rules) -> Vec<String> {
+    let hint = Region::from_code(row["country"].as_bytes()).map_or(Hint::None, Hint::Region);
+    let cell = row["phone"].as_str();
+    let parts = if list.separate { cell.split(';').collect() } else { vec![cell] };
+    let readings = parts.iter().filter_map(|part| reading(part, hint));
+    let personal = readings.filter(|reading| rules.types.contains(&reading.kind.name()));
+    personal.map(|reading| digits_of(&reading)).collect()
+}
+
 /// The expectation where noise has a say: a list that reaches the floors may be withheld, and then
 /// nobody of it comes out.
 pub fn without_withheld(mut expected: Released, found: &Released, rules: &Rules) -> Released {
@@ -191,13 +260,8 @@ fn raw_candidates(
 ) -> (usize, Candidates) {
     let mut numbers = Candidates::new();
     for row in csv_rows(&folder.join(&list.file)) {
-        let hint = Region::from_code(row["country"].as_bytes()).map_or(Hint::None, Hint::Region);
-        let cell = row["phone"].as_str();
-        let parts = if list.separate { cell.split(';').collect() } else { vec![cell] };
-        let readings = parts.iter().filter_map(|part| reading(part, hint));
-        let personal = readings.filter(|reading| rules.types.contains(&reading.kind.name()));
-        for reading in personal {
-            numbers.entry(digits_of(&reading)).or_default().merge(&row);
+        for digits in numbers_of_row(&row, list, rules) {
+            numbers.entry(digits).or_default().merge(&row);
         }
     }
     let size = numbers.len();
@@ -314,7 +378,11 @@ pub fn released_by_the_program(run: &Path) -> Released {
     let field = |row: &tables::Row, name: &str| row[name].clone();
     let released: Released = rows
         .iter()
-        .map(|row| (field(row, "recipient"), field(row, "list_id"), field(row, "token")))
+        .map(|row| {
+            let owner = row.get("owner_token").map(|owner| format!(" {owner}"));
+            let tokens = field(row, "token") + &owner.unwrap_or_default();
+            (field(row, "recipient"), field(row, "list_id"), tokens)
+        })
         .collect();
     assert_eq!(released.len(), count, "a person came out twice");
     released
@@ -348,7 +416,11 @@ pub fn explain(folder: &Path, rules: &Rules, expected: &Released, found: &Releas
         }
     }
     let whose = |rows: &Released, but: &Released| -> Vec<String> {
-        let name = |token: &String| names.get(token).cloned().unwrap_or_default();
+        let name = |tokens: &String| {
+            let names =
+                tokens.split(' ').map(|token| names.get(token).cloned().unwrap_or_default());
+            names.collect::<Vec<_>>().join(" known by +")
+        };
         rows.difference(but).map(|row| format!("{} {} +{}", row.0, row.1, name(&row.2))).collect()
     };
     let (missing, extra) = (whose(expected, found), whose(found, expected));
@@ -375,6 +447,7 @@ fn a_made_up_world_comes_out_as_the_naive_model_says() {
         attribute_cell: 50,
         noise: None,
         messaging: None,
+        pairs: false,
         excluded_region: None,
         opt_out_country: None,
         lists: vec![List {

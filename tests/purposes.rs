@@ -116,3 +116,19 @@ fn analytics_counts_active_people_by_region_and_system() {
     assert_eq!(sample.count("accounts", "rejected"), 1);
     sample.audit();
 }
+
+#[test]
+fn friend_suggestions_pair_people_who_are_both_there_and_both_allow() {
+    let sample = Sample::of("friend_suggestions");
+    sample.publish();
+    let rows = sample.rows("matches.parquet");
+    assert_eq!(rows.len(), 40);
+    assert!(rows.iter().all(|row| row["owner_token"] != row["token"]));
+    assert!(sample.rows("audiences.parquet").is_empty());
+    let count = |outcome| sample.count("list", outcome);
+    assert_eq!((count("released"), count("barred"), count("unmatched")), (40, 14, 21));
+    // Two accounts are younger than the last contact, and one owner cannot be read.
+    assert_eq!((count("duplicates"), count("withheld"), count("rejected")), (5, 6, 1));
+    assert_eq!(sample.count("accounts", "barred"), 7);
+    sample.audit();
+}

@@ -4,6 +4,7 @@
 //! - every combination of attributes that is shown has the company that the policy asks for, and
 //!   so have those who show nothing, so that no smaller cell can be computed either;
 //! - two recipients have no token in common;
+//! - a pair has two ends who may both be told of, and nobody is a friend of their own;
 //! - a message goes to nobody without a ground, to nobody twice, and from nobody outside the pilot;
 //! - a person who says no, in any of the ways there are, leaves every file that an advertiser sees
 //!   byte for byte as it is in the same world where that person never had an account; where the
@@ -59,8 +60,11 @@ struct Tally {
     hidden: u64,
     /// Worlds whose figures are noisy; they had a second night.
     noisy: u64,
-    /// Worlds for messages of businesses; the others are for ads.
+    /// Worlds for messages of businesses, for friend suggestions; the others are for ads.
     messaging: u64,
+    suggesting: u64,
+    /// Pairs that come out.
+    pairs: u64,
     /// People who get a message.
     messages: u64,
     /// Worlds where the one who said no would have come out otherwise.
@@ -80,6 +84,8 @@ impl Tally {
         self.hidden += other.hidden;
         self.noisy += other.noisy;
         self.messaging += other.messaging;
+        self.suggesting += other.suggesting;
+        self.pairs += other.pairs;
         self.messages += other.messages;
         self.missed += other.missed;
         self.in_passes += other.in_passes;
@@ -256,7 +262,7 @@ fn is_out(digits: &str, released: &Released, world: &World) -> bool {
     recipients.into_iter().any(|recipient| {
         [Form::E164, Form::Digits].into_iter().any(|form| {
             let token = token(SECRET_HEX, recipient, digits, form);
-            released.iter().any(|row| row.2 == token)
+            released.iter().any(|row| row.2.split(' ').any(|one| one == token))
         })
     })
 }
@@ -270,7 +276,8 @@ fn check_release(world: &World, folder: &Path, tally: &mut Tally) -> Result<Rele
         return Err(explain(folder, &world.rules, &expected, &found));
     }
     let tokens_of = |recipient: &str| -> BTreeSet<_> {
-        found.iter().filter(|row| row.0 == recipient).map(|row| &row.2).collect()
+        let rows = found.iter().filter(|row| row.0 == recipient);
+        rows.flat_map(|row| row.2.split(' ')).collect()
     };
     let (one, other) = (tokens_of("acme"), tokens_of("globex"));
     if !one.is_disjoint(&other) {
@@ -280,6 +287,14 @@ fn check_release(world: &World, folder: &Path, tally: &mut Tally) -> Result<Rele
     if world.rules.messaging.is_some() {
         tally.messaging += 1;
         tally.messages += found.len() as u64;
+    }
+    if world.rules.pairs {
+        tally.suggesting += 1;
+        tally.pairs += found.len() as u64;
+        let mut ends = found.iter().map(|row| row.2.split_once(' '));
+        if ends.any(|ends| ends.is_none_or(|(contact, owner)| contact == owner)) {
+            return Err("somebody is paired with themself or with nobody".to_owned());
+        }
     }
     tally.two_recipients += u64::from(!one.is_empty() && !other.is_empty());
 
@@ -359,6 +374,8 @@ fn whoever_says_no_looks_like_one_who_never_had_an_account_in_every_small_world(
         assert!(tally.in_passes * 2 > tally.worlds, "{tally:?}");
         assert!(tally.messaging * 5 > tally.worlds, "{tally:?}");
         assert!(tally.messages > tally.messaging, "{tally:?}");
+        assert!(tally.suggesting * 6 > tally.worlds, "{tally:?}");
+        assert!(tally.pairs > 2 * tally.suggesting, "{tally:?}");
         assert_eq!(tally.ways.len(), WAYS.len(), "{tally:?}");
     }
 }

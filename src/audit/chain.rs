@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use super::Check;
 use crate::key::{Secret, Token};
 use crate::output::{
-    MANIFEST, MATCHES, Manifest, ManifestFile, REMOVED, REPORT, each_match, each_removed,
+    MANIFEST, MATCHES, Manifest, ManifestFile, MatchRow, REMOVED, REPORT, RemovedRow, each_match,
+    each_removed,
 };
 use crate::report::{Report, is_sealed};
 
@@ -177,6 +178,15 @@ fn broken(before: &Link, after: &Link, links: &[Link]) -> Option<String> {
     }
 }
 
+/// A row's token and its owner's; none when either is no token.
+pub(super) fn pair(token: &str, owner: Option<&str>) -> Option<(Token, Option<Token>)> {
+    let token = Token::from_hex(token)?;
+    match owner {
+        None => Some((token, None)),
+        Some(owner) => Some((token, Some(Token::from_hex(owner)?))),
+    }
+}
+
 /// How many tokens `before` published that `after` neither publishes nor takes back.
 fn lost(before: &Link, after: &Link) -> Option<String> {
     let mut lists = BTreeMap::new();
@@ -187,18 +197,19 @@ fn lost(before: &Link, after: &Link) -> Option<String> {
     let mut open = HashSet::new();
     let read = each_match(&before.folder.join(MATCHES), |row| {
         let list = number(row.recipient, row.list_id);
-        open.extend(Token::from_hex(row.token).map(|token| (list, token)));
+        open.extend(pair(row.token, row.owner).map(|pair| (list, pair)));
     });
-    let mut close = |recipient: &str, list_id: &str, token: &str| {
-        let list = number(recipient, list_id);
-        if let Some(token) = Token::from_hex(token) {
-            open.remove(&(list, token));
+    let mut close = |row: RemovedRow<'_>| {
+        let list = number(row.recipient, row.list_id);
+        if let Some(pair) = pair(row.token, row.owner) {
+            open.remove(&(list, pair));
         }
     };
     let read = read
         .and_then(|()| {
             each_match(&after.folder.join(MATCHES), |row| {
-                close(row.recipient, row.list_id, row.token);
+                let MatchRow { recipient, list_id, token, owner, .. } = row;
+                close(RemovedRow { recipient, list_id, token, owner });
             })
         })
         .and_then(|()| each_removed(&after.folder.join(REMOVED), &mut close));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::chain::pair;
 use crate::job::Identifier;
 use crate::key::Token;
 use crate::output::{
@@ -144,15 +145,16 @@ pub struct ListChange {
     pub recipient: String,
     /// Its name.
     pub list_id: String,
-    /// People in the output.
+    /// People, or pairs of them, in the output.
     pub people: Count,
-    /// Tokens of both runs; none where another secret made them, so that they do not compare.
+    /// Tokens, or pairs of them, of both runs; none where another secret made them, so that they do not compare.
     pub kept: Option<u64>,
-    /// Tokens of the second run only.
+    /// Those of the second run only.
     pub added: Option<u64>,
-    /// Tokens of the first run only.
+    /// Those of the first run only.
     pub removed: Option<u64>,
-    /// What the advertiser was told, `withheld` or a band; none where there was no such list.
+    /// What the advertiser was told, `withheld` or a band; none where there was no such list,
+    /// or where the purpose tells nobody.
     pub told_before: Option<String>,
     /// The same of the second run.
     pub told_after: Option<String>,
@@ -169,6 +171,9 @@ pub struct StageChange {
 
 /// A list by recipient and name.
 type Name = (String, String);
+
+/// A token and, of a pair, its owner's.
+type Pair = (Token, Option<Token>);
 
 /// A run, read.
 struct Run {
@@ -253,11 +258,11 @@ impl Run {
         Ok(lists.into_iter().flatten().filter_map(row).collect())
     }
 
-    fn each_token(&self, mut visit: impl FnMut(Name, Token)) -> Result<(), DiffError> {
+    fn each_row(&self, mut visit: impl FnMut(Name, Pair)) -> Result<(), DiffError> {
         let path = self.unchanged(MATCHES)?;
         let read = each_match(&path, |row| {
-            if let Some(token) = Token::from_hex(row.token) {
-                visit((shown(row.recipient), shown(row.list_id)), token);
+            if let Some(pair) = pair(row.token, row.owner) {
+                visit((shown(row.recipient), shown(row.list_id)), pair);
             }
         });
         read.map_err(|_| DiffError::Changed { path: self.folder.clone(), name: MATCHES })
@@ -363,37 +368,46 @@ fn rows_of(report: &Report) -> Rows {
 
 fn lists(before: &Run, after: &Run) -> Result<Vec<ListChange>, DiffError> {
     let (told_before, told_after) = (before.told()?, after.told()?);
-    let names: BTreeSet<_> = told_before.keys().chain(told_after.keys()).cloned().collect();
-    let numbers: BTreeMap<_, _> = names.iter().cloned().zip(0_usize..).collect();
-    let mut people = vec![Count::default(); names.len()];
-    let mut kept = vec![0; names.len()];
+    // Where nobody is told of lists, those of the matches are all that are known.
+    let mut numbers: BTreeMap<Name, usize> = BTreeMap::new();
+    let mut number = |name: Name| {
+        let next = numbers.len();
+        *numbers.entry(name).or_insert(next)
+    };
+    for name in told_before.keys().chain(told_after.keys()) {
+        number(name.clone());
+    }
+    let mut people: HashMap<usize, Count> = HashMap::new();
+    let mut all_kept: HashMap<usize, u64> = HashMap::new();
     // True until the second run shows the token too.
-    let mut tokens: HashMap<(usize, Token), bool> = HashMap::new();
-    before.each_token(|name, token| {
-        if let Some(&list) = numbers.get(&name) {
-            people[list].before += 1;
-            tokens.insert((list, token), true);
-        }
+    let mut tokens: HashMap<(usize, Pair), bool> = HashMap::new();
+    before.each_row(|name, token| {
+        let list = number(name);
+        people.entry(list).or_default().before += 1;
+        tokens.insert((list, token), true);
     })?;
-    after.each_token(|name, token| {
-        if let Some(&list) = numbers.get(&name) {
-            people[list].after += 1;
-            let open = tokens.get_mut(&(list, token)).is_some_and(std::mem::take);
-            kept[list] += u64::from(open);
-        }
+    after.each_row(|name, token| {
+        let list = number(name);
+        people.entry(list).or_default().after += 1;
+        let open = tokens.get_mut(&(list, token)).is_some_and(std::mem::take);
+        *all_kept.entry(list).or_default() += u64::from(open);
     })?;
     let comparable = before.manifest.key_id == after.manifest.key_id;
-    let change = |(list, name): (usize, Name)| ListChange {
-        told_before: told_before.get(&name).cloned(),
-        told_after: told_after.get(&name).cloned(),
-        recipient: name.0,
-        list_id: name.1,
-        people: people[list],
-        kept: comparable.then_some(kept[list]),
-        added: comparable.then_some(people[list].after.saturating_sub(kept[list])),
-        removed: comparable.then_some(people[list].before.saturating_sub(kept[list])),
+    let change = |(name, list): (Name, usize)| {
+        let people = people.get(&list).copied().unwrap_or_default();
+        let kept = all_kept.get(&list).copied().unwrap_or(0);
+        ListChange {
+            told_before: told_before.get(&name).cloned(),
+            told_after: told_after.get(&name).cloned(),
+            recipient: name.0,
+            list_id: name.1,
+            people,
+            kept: comparable.then_some(kept),
+            added: comparable.then_some(people.after.saturating_sub(kept)),
+            removed: comparable.then_some(people.before.saturating_sub(kept)),
+        }
     };
-    Ok(names.into_iter().enumerate().map(change).collect())
+    Ok(numbers.into_iter().map(change).collect())
 }
 
 fn stages(before: &Report, after: &Report) -> Vec<StageChange> {

@@ -116,6 +116,7 @@ pub fn contents(
             "rows are sorted by token and unique, and tokens are 32 hex digits",
             some(seen.disordered + seen.misshapen, "rows out of order or shape"),
         ),
+        Check::of("nobody is paired with themself", some(seen.selves, "such pairs")),
         Check::of(
             "every list with matches is told as released",
             some(untold(&seen, &told), "lists that are not"),

@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) disordered: u64,
     /// Rows whose token is none.
     pub(super) misshapen: u64,
+    /// Rows that pair somebody with themself.
+    pub(super) selves: u64,
 }
 
 #[derive(Default)]
@@ -53,24 +55,28 @@ impl SeenList {
     }
 }
 
-/// A row's place in the order: token, recipient, list.
+/// A row's place in the order: token, owner's token, recipient, list.
 #[derive(Default)]
 struct Place {
     text: String,
+    owner_at: usize,
     recipient_at: usize,
     list_at: usize,
 }
 
 impl Place {
-    fn parts(&self) -> [&str; 3] {
-        let (token, rest) = self.text.split_at(self.recipient_at);
+    fn parts(&self) -> [&str; 4] {
+        let (token, rest) = self.text.split_at(self.owner_at);
+        let (owner, rest) = rest.split_at(self.recipient_at - self.owner_at);
         let (recipient, list) = rest.split_at(self.list_at - self.recipient_at);
-        [token, recipient, list]
+        [token, owner, recipient, list]
     }
 
     fn become_that_of(&mut self, row: &MatchRow<'_>) {
         self.text.clear();
         self.text.push_str(row.token);
+        self.owner_at = self.text.len();
+        self.text.push_str(row.owner.unwrap_or_default());
         self.recipient_at = self.text.len();
         self.text.push_str(row.recipient);
         self.list_at = self.text.len();
@@ -85,7 +91,8 @@ impl Seen {
         let mut last: Option<Place> = None;
         let mut cell = String::new();
         each_match(path, |row| {
-            let is_behind = |last: &Place| last.parts() < [row.token, row.recipient, row.list_id];
+            let place = [row.token, row.owner.unwrap_or_default(), row.recipient, row.list_id];
+            let is_behind = |last: &Place| last.parts() < place;
             seen.disordered += u64::from(last.as_ref().is_some_and(|last| !is_behind(last)));
             last.get_or_insert_default().become_that_of(&row);
             seen.add(&row, &mut cell);
@@ -96,12 +103,17 @@ impl Seen {
     }
 
     fn add(&mut self, row: &MatchRow<'_>, cell: &mut String) {
-        let shaped = row.token.len() == TOKEN_TEXT_LEN
-            && row.token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_shaped = |token: &str| {
+            token.len() == TOKEN_TEXT_LEN
+                && token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let shaped = is_shaped(row.token) && row.owner.is_none_or(is_shaped);
         self.misshapen += u64::from(!shaped);
+        self.selves += u64::from(row.owner == Some(row.token));
         write_cell(row, cell);
         let recipient = self.recipients.entry_ref(row.recipient).or_default();
         recipient.tokens.extend(Token::from_hex(row.token));
+        recipient.tokens.extend(row.owner.and_then(Token::from_hex));
         let list = recipient.lists.entry_ref(row.list_id).or_default();
         list.people += 1;
         *list.cells.entry_ref(cell.as_str()).or_default() += 1;

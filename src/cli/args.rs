@@ -198,7 +198,8 @@ pub struct MatchFlags {
     /// Opt-outs: paths or globs.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub opt_outs: Vec<String>,
-    /// What the numbers are used for: ads, analytics, anti_spam or business_messaging.
+    /// What the numbers are used for: ads, friend_suggestions, analytics, anti_spam or
+    /// business_messaging.
     #[arg(long, value_name = "PURPOSE")]
     pub purpose: Option<String>,
     /// Policy file.

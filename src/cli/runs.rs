@@ -230,9 +230,10 @@ fn lists(text: &mut String, lists: &[ListChange]) {
         let told =
             |told: &Option<String>| told.clone().unwrap_or_else(|| "no such list".to_owned());
         let (before, after) = (told(&list.told_before), told(&list.told_after));
-        let _ = match before == after {
-            true => writeln!(text, "  {after}"),
-            false => writeln!(text, "  {before} -> {after}"),
+        let _ = match (&list.told_before, &list.told_after) {
+            (None, None) => writeln!(text, "  nobody"),
+            _ if before == after => writeln!(text, "  {after}"),
+            _ => writeln!(text, "  {before} -> {after}"),
         };
     }
 }

@@ -76,6 +76,12 @@ impl Purpose {
         !matches!(self, Self::Analytics)
     }
 
+    /// Whether lists are people's address books, and each row a pair: whose contact, and who it is.
+    #[must_use]
+    pub const fn takes_pairs(self) -> bool {
+        matches!(self, Self::FriendSuggestions)
+    }
+
     /// Whether somebody outside gets files of their own.
     #[must_use]
     pub const fn has_advertiser(self) -> bool {

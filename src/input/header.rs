@@ -87,6 +87,7 @@ pub(super) fn is_sole(field: Field) -> bool {
         field,
         Field::Phone
             | Field::PhoneSha256
+            | Field::OwnerPhone
             | Field::Gpc
             | Field::UsPrivacy
             | Field::Gpp

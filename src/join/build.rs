@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use super::beside::{MemberDates, RowDates, Told};
+use super::owners::{Home, OwnerNo, Owners};
 use super::screen::{KeptClue, Regions, Screen};
 use super::table::{Entry, Table};
 use super::{
@@ -61,10 +62,14 @@ pub struct ListBuilder {
     /// Slots by key.
     table: Table,
     members: Vec<MemberRow>,
-    /// Members by slot and list, where the slot has an earlier one of another list.
+    /// Members by slot and home, where the slot has an earlier one of another home.
     further: Table,
     dates: MemberDates,
+    owners: Owners,
 }
+
+/// The first member of a slot that has none: an owner of contacts who is nobody's contact.
+const NO_MEMBER: u32 = u32::MAX;
 
 /// A list number as a slot keeps it while lists are read.
 #[derive(Clone, Copy)]
@@ -78,7 +83,7 @@ pub(super) struct SlotRow {
 pub enum Added {
     /// A member more.
     Member(u32),
-    /// The list holds that number already; the member it is.
+    /// The list, or the owner's contacts in it, hold that number already; the member it is.
     Duplicate(u32),
 }
 
@@ -145,60 +150,95 @@ impl ListBuilder {
         }
     }
 
-    /// Adds a list number that is counted in `input`, or through a group of the caller's.
-    pub fn add(&mut self, list: ListNo, listed: Listed, input: Option<InputNo>) -> Added {
+    /// Adds somebody whose contacts lists hold, or finds it: accounts are looked up by that number
+    /// too.
+    pub fn owner(&mut self, listed: Listed) -> OwnerNo {
+        self.roll.note(&listed);
+        self.add_owner_slot(SlotRow { key: listed.key, clue: KeptClue::of(listed) });
+        self.owners.number(listed.key)
+    }
+
+    /// Adds an owner whose region the roll knows.
+    pub(super) fn add_owner_slot(&mut self, row: SlotRow) {
+        let same = |place: u32| self.keys[place as usize] == row.key;
+        if self.table.find(row.key.table_hash(), same).is_none() {
+            self.add_slot(row, NO_MEMBER);
+        }
+    }
+
+    /// An owner's number, where its slot may be another pass's.
+    pub(super) fn owner_number(&mut self, key: MatchKey) -> OwnerNo {
+        self.owners.number(key)
+    }
+
+    /// Adds a list number that is counted in `input`, or through a group of the caller's: to a
+    /// list, or to somebody's contacts there.
+    pub fn add(&mut self, home: impl Into<Home>, listed: Listed, input: Option<InputNo>) -> Added {
         self.roll.note(&listed);
         let row = SlotRow { key: listed.key, clue: KeptClue::of(listed) };
-        self.add_row(list, row, input)
+        self.add_row(home.into(), row, input)
     }
 
     /// Adds a list number whose region the roll knows.
-    pub(super) fn add_row(&mut self, list: ListNo, row: SlotRow, input: Option<InputNo>) -> Added {
+    pub(super) fn add_row(&mut self, home: Home, row: SlotRow, input: Option<InputNo>) -> Added {
+        let list = home.list;
         let origin = Origin { list, input: input.unwrap_or(COUNTED_ELSEWHERE) };
         let same = |place: u32| self.keys[place as usize] == row.key;
         let Some(place) = self.table.find(row.key.table_hash(), same) else {
-            let slot = self.add_slot(row);
-            return self.add_member(slot, origin);
+            let slot = self.add_slot(row, to_u32(self.members.len()));
+            return self.add_member(slot, origin, home.owner);
         };
         let slot = SlotNo(place);
         let first = self.first_members[slot.index()];
-        if self.list_of(first) == list {
+        if first == NO_MEMBER {
+            self.first_members[slot.index()] = to_u32(self.members.len());
+            return self.add_member(slot, origin, home.owner);
+        }
+        if self.home_of(first) == home {
             return Added::Duplicate(first);
         }
-        let hash = member_hash(slot, list);
-        let same = |at: u32| self.members[at as usize].slot == slot && self.list_of(at) == list;
+        let hash = member_hash(slot, home);
+        let same = |at: u32| self.members[at as usize].slot == slot && self.home_of(at) == home;
         if let Some(at) = self.further.find(hash, same) {
             return Added::Duplicate(at);
         }
         let entry = Entry { hash, place: to_u32(self.members.len()) };
         let (members, first_members) = (&self.members, &self.first_members);
-        let (further, origins) = (&mut self.further, &self.origins.known);
+        let (further, origins, owners) = (&mut self.further, &self.origins.known, &self.owners);
         further.insert(entry, || {
             let numbered = (0..).zip(members);
             let further = numbered.filter(|(at, row)| first_members[row.slot.index()] != *at);
             further.map(|(place, row)| {
                 let list = origins[row.origin as usize].list;
-                Entry { hash: member_hash(row.slot, list), place }
+                let home = Home { list, owner: owners.of(place) };
+                Entry { hash: member_hash(row.slot, home), place }
             })
         });
-        self.add_member(slot, origin)
+        self.add_member(slot, origin, home.owner)
+    }
+
+    fn home_of(&self, member: u32) -> Home {
+        Home { list: self.list_of(member), owner: self.owners.of(member) }
     }
 
     fn list_of(&self, member: u32) -> ListNo {
         self.origins.known[self.members[member as usize].origin as usize].list
     }
 
-    fn add_slot(&mut self, row: SlotRow) -> SlotNo {
+    fn add_slot(&mut self, row: SlotRow, first_member: u32) -> SlotNo {
         let entry = Entry { hash: row.key.table_hash(), place: to_u32(self.keys.len()) };
         self.table.insert(entry, || entries(&self.keys));
         push(&mut self.keys, row.key);
-        push(&mut self.first_members, to_u32(self.members.len()));
+        push(&mut self.first_members, first_member);
         push(&mut self.clues, row.clue.to_bits());
         SlotNo(entry.place)
     }
 
-    fn add_member(&mut self, slot: SlotNo, origin: Origin) -> Added {
+    fn add_member(&mut self, slot: SlotNo, origin: Origin, owner: Option<OwnerNo>) -> Added {
         let at = to_u32(self.members.len());
+        if let Some(owner) = owner {
+            self.owners.own(at, owner);
+        }
         let origin = self.origins.number(origin);
         push(&mut self.members, MemberRow { slot, origin });
         Added::Member(at)
@@ -233,7 +273,7 @@ impl ListBuilder {
         // The memory of the two columns that only building needed serves for two of the index's.
         let accounts = reuse(self.first_members, ListIndex::NO_ACCOUNT);
         let attributes = reuse(self.clues, ListIndex::NO_ATTRIBUTES);
-        ListIndex {
+        let mut index = ListIndex {
             lists: self.roll.lists,
             origins: self.origins.known,
             keys: self.keys,
@@ -247,7 +287,10 @@ impl ListBuilder {
             told: Told::default(),
             twins_before: HashMap::new(),
             let_go: Vec::new(),
-        }
+            owners: self.owners,
+        };
+        index.resolve_owners();
+        index
     }
 
     /// How many bytes the rows take that were added so far.
@@ -260,6 +303,7 @@ impl ListBuilder {
             + self.table.bytes()
             + self.further.bytes()
             + self.dates.bytes()
+            + self.owners.bytes()
     }
 }
 
@@ -290,11 +334,15 @@ pub(super) fn push<T>(column: &mut Vec<T>, value: T) {
 }
 
 /// Slot numbers are dense, so a multiplicative hash spreads them (Knuth, TAOCP 3, §6.4).
-fn member_hash(slot: SlotNo, list: ListNo) -> u64 {
-    (u64::from(slot.0) << 32 | u64::from(list.0))
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+fn member_hash(slot: SlotNo, home: Home) -> u64 {
+    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+    (u64::from(slot.0) << 32 | u64::from(home.list.0))
+        .wrapping_mul(MULTIPLIER)
         .rotate_left(26)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(home.owner_bits())
+        .wrapping_mul(MULTIPLIER)
+        .rotate_left(26)
+        .wrapping_mul(MULTIPLIER)
 }
 
 #[cfg(test)]
@@ -358,6 +406,42 @@ mod tests {
         assert!(slots.iter().copied().eq(one_by_one));
         assert!(slots[..1000].iter().all(Option::is_some));
         assert!(slots[1000..].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_number_is_one_contact_of_each_owner_and_an_owner_needs_no_row() {
+        let mut builder = ListBuilder::default();
+        let list = builder.list(&name("a"));
+        let rows = listed(0..300);
+        let owners: Vec<_> = rows[..20].iter().map(|&row| builder.owner(row)).collect();
+        let home = |owner| Home { list, owner: Some(owner) };
+        for (nth, &owner) in owners.iter().enumerate() {
+            for &row in &rows[nth..] {
+                assert!(matches!(builder.add(home(owner), row, Some(0)), Added::Member(_)));
+            }
+        }
+        for (nth, &owner) in owners.iter().enumerate() {
+            assert_eq!(builder.owner(rows[nth]), owner);
+            for &row in &rows[nth..] {
+                let Added::Duplicate(at) = builder.add(home(owner), row, Some(0)) else {
+                    panic!("a pair was added twice");
+                };
+                assert_eq!(builder.home_of(at), home(owner));
+            }
+        }
+        // Somebody whose contacts are all refused, and a number that is nobody's contact.
+        let alone = builder.owner(listed(900..901)[0]);
+        assert!(matches!(builder.add(list, rows[3], Some(0)), Added::Member(_)));
+        let index = builder.finish();
+        let pairs: usize = (0..20).map(|nth| 300 - nth).sum();
+        assert_eq!((index.slots_len(), index.members().len()), (301, pairs + 1));
+        let distinct: std::collections::HashSet<_> =
+            index.members().map(|member| (member.owner, member.slot)).collect();
+        assert_eq!(distinct.len(), pairs + 1);
+        for (&owner, row) in owners.iter().zip(&rows) {
+            assert_eq!(index.owner_slot(owner), index.find(row.key));
+        }
+        assert!(index.owner_slot(alone).is_some_and(|slot| slot.index() == 300));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use super::beside::{MemberDates, Told};
 use super::build::{entries, push};
 use super::index::{BARRED, Before, INPUT, MATCHED};
+use super::owners::Owners;
 use super::screen::Screen;
 use super::table::{Entry, Table};
 use super::{InputNo, ListIndex, ListNo, ListStore, Member, MemberRow, Origin, SlotNo, to_u32};
@@ -56,6 +57,7 @@ impl Found {
             let_go,
             dates: MemberDates::default(),
             told: Told::default(),
+            owners: Owners::default(),
         };
         Self { index, origins: HashMap::new() }
     }
@@ -100,12 +102,15 @@ impl Found {
             let_go: _,
             dates,
             told: told_of,
+            owners,
         } = pass;
         let mut places: Vec<Option<SlotNo>> = vec![None; keys.len()];
+        let mut of_canaries = Vec::new();
         for (at, row) in (0..).zip(members) {
-            let member = Member::of(row, &origins);
+            let member = Member::of(row, &origins, owners.of(at));
             let (slot, list, counted_in) = (member.slot, member.list, member.counted_in());
             if list == canaries {
+                of_canaries.push(slot);
                 continue;
             }
             let account = accounts[slot.index()];
@@ -121,7 +126,21 @@ impl Found {
             });
             let kept = self.keep_member(place, origins[row.origin as usize]);
             self.index.dates.add(kept, dates.of(at));
+            if let Some(owner) = member.owner {
+                let owner = self.index.owners.number(owners.key(owner));
+                self.index.owners.own(kept, owner);
+            }
             told(PassMember { at, list, counted_in, kept: Some(kept) });
+        }
+        // Owners of contacts who are nobody's contact themselves.
+        for (at, &account) in accounts.iter().enumerate() {
+            let slot = SlotNo(to_u32(at));
+            let is_known = account & (MATCHED | BARRED) != 0;
+            if is_known && places[at].is_none() && !of_canaries.contains(&slot) {
+                let place = self.keep(keys[at], account, attributes[at]);
+                self.index.told.take_over(place, &told_of, slot);
+                places[at] = Some(place);
+            }
         }
         let place = |slot: SlotNo| places[slot.index()];
         for (first, second) in twins {
@@ -176,7 +195,8 @@ impl Found {
 
     /// The index that one pass over everything would have left, but for those who were let go.
     #[must_use]
-    pub fn into_index(self) -> ListIndex {
+    pub fn into_index(mut self) -> ListIndex {
+        self.index.resolve_owners();
         self.index
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::beside::{MemberDates, RowDates, Told};
+use super::owners::{OwnerNo, Owners};
 use super::screen::{Likely, Screen, Sought};
 use super::table::{Glance, Table};
 use super::{Attributes, InputNo, ListName, ListNo, Member, MemberRow, Origin, SlotNo, to_u32};
@@ -35,6 +36,8 @@ pub struct ListIndex {
     pub(super) twins_before: HashMap<SlotNo, Before>,
     /// By list, as far as it goes: numbers that are no longer here, because nobody had them.
     pub(super) let_go: Vec<u64>,
+    /// Whose contacts members are.
+    pub(super) owners: Owners,
 }
 
 /// A permitted account row that is on a list.
@@ -239,13 +242,15 @@ impl ListIndex {
 
     /// Every member, in the order in which they were added.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member> + Clone + '_ {
-        self.members.iter().map(|&row| Member::of(row, &self.origins))
+        let owner = |at: usize| self.owners.of(to_u32(at));
+        let numbered = self.members.iter().enumerate();
+        numbered.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
     }
 
     /// One of them.
     #[must_use]
     pub fn member(&self, at: u32) -> Member {
-        Member::of(self.members[at as usize], &self.origins)
+        Member::of(self.members[at as usize], &self.origins, self.owners.of(at))
     }
 
     /// True when some list row tells when its owner last dealt with the customer.
@@ -298,25 +303,38 @@ impl ListIndex {
         }
     }
 
+    /// What a member came to. Of a contact and its owner each must have an account, and then neither
+    /// may have said no; nobody is a contact of their own.
+    #[must_use]
+    pub fn member_fate(&self, member: &Member) -> Fate {
+        let fate = self.fate(member.slot);
+        let Some(owner) = member.owner else { return fate };
+        let Some(owner) = self.owner_slot(owner) else { return Fate::Unmatched };
+        match (fate, self.fate(owner)) {
+            (Fate::Unmatched, _) | (_, Fate::Unmatched) => Fate::Unmatched,
+            (Fate::Barred, _) | (_, Fate::Barred) => Fate::Barred,
+            _ if self.person(member.slot) == self.person(owner) => Fate::Unmatched,
+            (Fate::Matched, Fate::Matched) => Fate::Matched,
+        }
+    }
+
+    /// An owner's slot; none when nobody has the number.
+    #[must_use]
+    pub fn owner_slot(&self, owner: OwnerNo) -> Option<SlotNo> {
+        self.owners.slot(owner)
+    }
+
+    /// Looks up which slots are owners'.
+    pub(super) fn resolve_owners(&mut self) {
+        let mut owners = std::mem::take(&mut self.owners);
+        owners.resolve(|key| self.find(key));
+        self.owners = owners;
+    }
+
     /// Whether an account has the number, barred or not.
     #[must_use]
     pub fn is_matched(&self, slot: SlotNo) -> bool {
         self.accounts[slot.index()] & MATCHED != 0
-    }
-
-    /// Members whose person the same list names a second time in the other form, as far as accounts
-    /// have told: the second of each two, by list and slot.
-    #[must_use]
-    pub fn twins_in_one_list(&self) -> HashMap<(ListNo, SlotNo), u32> {
-        if self.twins.is_empty() {
-            return HashMap::new();
-        }
-        let numbered = (0..).zip(self.members());
-        let places: HashMap<_, _> =
-            numbered.map(|(at, member)| ((member.list, member.slot), at)).collect();
-        let twin = |member: Member| Some((member.list, *self.twins.get(&member.slot)?));
-        let twins = self.members().filter_map(twin);
-        twins.filter_map(|twin| Some((twin, *places.get(&twin)?))).collect()
     }
 
     /// The slot of the same account's other form, where an account has told.
@@ -376,6 +394,7 @@ impl ListIndex {
             + self.table.bytes()
             + self.screen.bytes()
             + self.dates.bytes()
+            + self.owners.bytes()
     }
 }
 

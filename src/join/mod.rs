@@ -28,6 +28,9 @@
 //! Where there are no lists, and the export is counted, memory grows with the people who are
 //! counted (`people`).
 //!
+//! Where lists are people's address books (`owners`) a member is one of somebody's contacts: four
+//! bytes a row more, and up to 70 for each owner, who has a slot too.
+//!
 //! A number that is on several lists is one slot with several members. Whoever is on the same
 //! lists in both forms is remembered beside the slots, once an account has told. So are dates, where
 //! an input has such a column (`beside`): four bytes a list row and date, and four a matched slot.
@@ -41,7 +44,9 @@ mod beside;
 mod build;
 mod found;
 mod index;
+mod owners;
 mod people;
+mod same;
 mod scratch;
 mod screen;
 mod store;
@@ -54,10 +59,12 @@ pub use beside::RowDates;
 pub use build::{Added, ListBuilder};
 pub use found::{Found, PassMember};
 pub use index::{Before, CountedAccount, Fate, Hit, ListIndex, Recorded};
+pub use owners::{Home, OwnerNo};
 pub use people::{People, PersonRow};
+pub use same::SameMembers;
 pub use scratch::ScratchError;
 pub use screen::{Likely, Sought};
-pub use store::{GroupNo, ListStore, RowOf, StoredRow, Stretch};
+pub use store::{GroupNo, Holds, ListStore, RowOf, Stored, StoredOwner, StoredRow, Stretch};
 
 /// A distinct match key's place in the index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -89,13 +96,15 @@ impl ListName {
     }
 }
 
-/// A distinct number of a list.
+/// A distinct number of a list, or of somebody's contacts in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     /// Its key.
     pub slot: SlotNo,
     /// Its list.
     pub list: ListNo,
+    /// Whose contact it is, where lists are people's contacts.
+    pub owner: Option<OwnerNo>,
     /// The list input whose row is counted through it; `None` for a row with several numbers.
     input: InputNo,
 }
@@ -123,9 +132,9 @@ struct Origin {
 }
 
 impl Member {
-    fn of(row: MemberRow, origins: &[Origin]) -> Self {
+    fn of(row: MemberRow, origins: &[Origin], owner: Option<OwnerNo>) -> Self {
         let Origin { list, input } = origins[row.origin as usize];
-        Self { slot: row.slot, list, input }
+        Self { slot: row.slot, list, owner, input }
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::build::{Added, ListBuilder, Origins, Roll, SlotRow};
 use super::scratch::{BlockNo, Scratch, ScratchError};
 use super::screen::KeptClue;
-use super::{InputNo, ListName, ListNo, Origin, RowDates};
+use super::{Home, InputNo, ListName, ListNo, Origin, RowDates};
 use crate::dates::Moment;
 use crate::key::{Form, KEY_LEN, Listed, MatchKey};
 use crate::normalise::Region;
@@ -20,13 +20,14 @@ use crate::normalise::Region;
 const PARTS: usize = 256;
 /// Words of a row beside its key: its clue, its origin, its group, its dates and its country.
 const WORDS: usize = 6;
-/// A row at rest.
+/// A row at rest, without its owner.
 const ROW_BYTES: usize = KEY_LEN + WORDS * size_of::<u32>();
-/// Rows of a block. With all parts' last blocks in memory, 4 MB.
-const BLOCK_ROWS: usize = 409;
-const BLOCK_BYTES: usize = BLOCK_ROWS * ROW_BYTES;
+/// The most bytes of a block. With all parts' last blocks in memory, 4 MB.
+const BLOCK_BYTES: usize = 409 * ROW_BYTES;
 /// No group: the row has one number.
 const NO_GROUP: u32 = u32::MAX;
+/// Instead of a group: the row is an owner's, and has a key and a clue.
+const OWNER: u32 = u32::MAX - 1;
 /// No country: letters are not zero.
 const NO_COUNTRY: u32 = 0;
 
@@ -39,8 +40,37 @@ pub struct ListStore {
     roll: Roll,
     origins: Origins,
     parts: Vec<Part>,
+    holds: Holds,
+    /// Whose contact the last row was: an address book comes in one piece.
+    last_owner: Option<MatchKey>,
     has_contacts: bool,
     scratch: Scratch,
+}
+
+/// What the rows of a store are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holds {
+    /// Numbers of lists.
+    Numbers,
+    /// Numbers that are somebody's contacts, each with its owner.
+    Pairs,
+}
+
+impl Holds {
+    const fn row_bytes(self) -> usize {
+        match self {
+            Self::Numbers => ROW_BYTES,
+            Self::Pairs => ROW_BYTES + KEY_LEN,
+        }
+    }
+
+    const fn block_rows(self) -> usize {
+        BLOCK_BYTES / self.row_bytes()
+    }
+
+    const fn block_bytes(self) -> usize {
+        self.block_rows() * self.row_bytes()
+    }
 }
 
 /// Where a row is from, and when.
@@ -64,9 +94,26 @@ struct Part {
 }
 
 impl Part {
-    fn rows(&self) -> u64 {
-        (self.blocks.len() * BLOCK_ROWS + self.last.len() / ROW_BYTES) as u64
+    fn rows(&self, holds: Holds) -> u64 {
+        (self.blocks.len() * holds.block_rows() + self.last.len() / holds.row_bytes()) as u64
     }
+}
+
+/// What is taken from the store.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored {
+    /// A row of a list.
+    Row(StoredRow),
+    /// Somebody whose contacts lists hold.
+    Owner(StoredOwner),
+}
+
+/// An owner of contacts, by the number that accounts are looked up by.
+#[derive(Clone, Copy)]
+pub struct StoredOwner {
+    /// What accounts are compared with.
+    pub key: MatchKey,
+    clue: KeptClue,
 }
 
 /// A row that is taken from the store.
@@ -78,6 +125,8 @@ pub struct StoredRow {
     pub list: ListNo,
     /// Where the row is from, and when.
     pub of: RowOf,
+    /// Whose contact it is.
+    owner: Option<MatchKey>,
     clue: KeptClue,
 }
 
@@ -102,13 +151,15 @@ impl Stretch {
 impl ListStore {
     /// An empty store, which keeps what is too much for memory in `folder`.
     #[must_use]
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, holds: Holds) -> Self {
         Self {
             roll: Roll::default(),
             origins: Origins::default(),
             parts: (0..PARTS).map(|_| Part::default()).collect(),
+            holds,
+            last_owner: None,
             has_contacts: false,
-            scratch: Scratch::new(folder, BLOCK_BYTES),
+            scratch: Scratch::new(folder, holds.block_bytes()),
         }
     }
 
@@ -122,19 +173,20 @@ impl ListStore {
         self.roll.use_form(form);
     }
 
-    /// Puts a list number aside.
+    /// Puts a list number aside, and whose contact it is where the store holds pairs.
     ///
     /// # Errors
     ///
     /// When the disk does not take it.
-    pub fn add(&mut self, list: ListNo, listed: Listed, of: RowOf) -> Result<(), ScratchError> {
+    pub fn add(
+        &mut self,
+        list: ListNo,
+        listed: Listed,
+        owner: Option<Listed>,
+        of: RowOf,
+    ) -> Result<(), ScratchError> {
         self.roll.note(&listed);
-        let part = &mut self.parts[part_of(listed.key)];
         let origin = self.origins.number(Origin { list, input: of.input });
-        if part.last.capacity() == 0 {
-            part.last.reserve_exact(BLOCK_BYTES);
-        }
-        part.last.extend_from_slice(listed.key.expose_bytes());
         let words: [u32; WORDS] = [
             KeptClue::of(listed).to_bits(),
             origin,
@@ -144,20 +196,54 @@ impl ListStore {
             of.country.map_or(NO_COUNTRY, country_to_bits),
         ];
         self.has_contacts |= of.dates.contact.is_some();
+        self.put(listed.key, words, owner.map(|owner| owner.key))?;
+        match owner {
+            Some(owner) if self.last_owner != Some(owner.key) => {
+                self.last_owner = Some(owner.key);
+                self.roll.note(&owner);
+                let words = [KeptClue::of(owner).to_bits(), 0, OWNER, 0, 0, 0];
+                self.put(owner.key, words, Some(owner.key))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn put(
+        &mut self,
+        key: MatchKey,
+        words: [u32; WORDS],
+        owner: Option<MatchKey>,
+    ) -> Result<(), ScratchError> {
+        debug_assert_eq!(owner.is_some(), self.holds == Holds::Pairs);
+        let part = &mut self.parts[part_of(key)];
+        let block_bytes = self.holds.block_bytes();
+        if part.last.capacity() == 0 {
+            part.last.reserve_exact(block_bytes);
+        }
+        part.last.extend_from_slice(key.expose_bytes());
         for word in words {
             part.last.extend_from_slice(&word.to_le_bytes());
         }
-        if part.last.len() == BLOCK_BYTES {
+        if let Some(owner) = owner {
+            part.last.extend_from_slice(owner.expose_bytes());
+        }
+        if part.last.len() == block_bytes {
             part.blocks.push(self.scratch.write(&mut part.last)?);
             part.last.clear();
         }
         Ok(())
     }
 
-    /// Rows of all lists, duplicates with them.
+    /// Rows of all lists, duplicates and those of owners with them.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.parts.iter().map(Part::rows).sum()
+        self.parts.iter().map(|part| part.rows(self.holds)).sum()
+    }
+
+    /// What its rows are.
+    #[must_use]
+    pub const fn holds(&self) -> Holds {
+        self.holds
     }
 
     /// The parts from a stretch's end on (from the first one without) that have no more than
@@ -167,10 +253,11 @@ impl ListStore {
         let start = last.map_or(0, |last| last.0.end);
         let (mut rows, mut end) = (0, start);
         while let Some(part) = self.parts.get(end) {
-            if rows > 0 && part.rows() > 0 && rows + part.rows() > most_rows {
+            let more = part.rows(self.holds);
+            if rows > 0 && more > 0 && rows + more > most_rows {
                 break;
             }
-            rows += part.rows();
+            rows += more;
             end += 1;
         }
         (end > start).then_some(Stretch(start..end))
@@ -184,32 +271,39 @@ impl ListStore {
     pub fn each_row(
         &self,
         stretch: &Stretch,
-        mut take: impl FnMut(StoredRow),
+        mut take: impl FnMut(Stored),
     ) -> Result<(), ScratchError> {
-        let mut block = vec![0; BLOCK_BYTES];
+        let row_bytes = self.holds.row_bytes();
+        let mut block = vec![0; self.holds.block_bytes()];
         for part in &self.parts[stretch.0.clone()] {
             for &number in &part.blocks {
                 self.scratch.read(number, &mut block)?;
-                block.chunks_exact(ROW_BYTES).for_each(|bytes| take(self.row(bytes)));
+                block.chunks_exact(row_bytes).for_each(|bytes| take(self.stored(bytes)));
             }
-            part.last.chunks_exact(ROW_BYTES).for_each(|bytes| take(self.row(bytes)));
+            part.last.chunks_exact(row_bytes).for_each(|bytes| take(self.stored(bytes)));
         }
         Ok(())
     }
 
-    fn row(&self, bytes: &[u8]) -> StoredRow {
+    fn stored(&self, bytes: &[u8]) -> Stored {
+        let key_of = |bytes: &[u8]| MatchKey::from_bytes(bytes.try_into().unwrap_or_default());
+        let (bytes, owner) = bytes.split_at(ROW_BYTES);
         let (key, words) = bytes.split_at(KEY_LEN);
+        let key = key_of(key);
         let mut words = words.chunks_exact(4).map(|word| {
             // Four bytes are a word.
             word.try_into().map_or(0, u32::from_le_bytes)
         });
         let mut word = || words.next().unwrap_or(0);
-        let (clue, origin, group) = (word(), word(), word());
+        let (clue, origin, group) = (KeptClue::from_bits(word()), word(), word());
+        if group == OWNER {
+            return Stored::Owner(StoredOwner { key, clue });
+        }
         let [contact, opt_in] = [word(), word()].map(Moment::from_bits);
         let country = word();
         let Origin { list, input } = self.origins.known[origin as usize];
-        StoredRow {
-            key: MatchKey::from_bytes(key.try_into().unwrap_or_default()),
+        Stored::Row(StoredRow {
+            key,
             list,
             of: RowOf {
                 input,
@@ -217,8 +311,9 @@ impl ListStore {
                 dates: RowDates { contact, opt_in },
                 country: (country != NO_COUNTRY).then(|| country_from_bits(country)),
             },
-            clue: KeptClue::from_bits(clue),
-        }
+            owner: (self.holds == Holds::Pairs).then(|| key_of(owner)),
+            clue,
+        })
     }
 
     /// A builder for some of the rows.
@@ -251,9 +346,15 @@ impl ListBuilder {
     pub fn add_stored(&mut self, row: &StoredRow) -> Added {
         let slot = SlotRow { key: row.key, clue: row.clue };
         let counted_in = row.of.group.is_none().then_some(row.of.input);
-        let added = self.add_row(row.list, slot, counted_in);
+        let owner = row.owner.map(|key| self.owner_number(key));
+        let added = self.add_row(Home { list: row.list, owner }, slot, counted_in);
         self.date(added.member(), row.of.dates);
         added
+    }
+
+    /// Adds somebody whose contacts a store of the same lists holds, in this pass or another.
+    pub fn add_stored_owner(&mut self, owner: &StoredOwner) {
+        self.add_owner_slot(SlotRow { key: owner.key, clue: owner.clue });
     }
 }
 
@@ -280,5 +381,11 @@ impl std::fmt::Debug for ListStore {
 impl std::fmt::Debug for StoredRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StoredRow(redacted)")
+    }
+}
+
+impl std::fmt::Debug for StoredOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredOwner(redacted)")
     }
 }

@@ -45,21 +45,24 @@ pub fn files_of(purpose: &str) -> impl Iterator<Item = &'static str> + use<> {
     [MATCHES, AUDIENCES, SUMMARY, REJECTS, REMOVED].into_iter().chain(counts)
 }
 
-/// The columns of a table of that name; none for what is no table.
+/// The columns of a table of that name in a run for a purpose; none for what is no table.
 #[must_use]
-pub fn schema_of(file: &str) -> Option<SchemaRef> {
+pub fn schema_of(file: &str, purpose: &str) -> Option<SchemaRef> {
     Some(match file {
-        MATCHES => matches_schema(),
+        MATCHES => matches_schema(Rows::of(purpose)),
         AUDIENCES => audiences_schema(),
         COUNTS => counts_schema(),
         REJECTS => rejects_schema(),
-        REMOVED => removed_schema(),
+        REMOVED => removed_schema(Rows::of(purpose)),
         _ => return None,
     })
 }
 
 /// Rows in a row group: some megabytes a column.
 pub(super) const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// What the file is of, in its footer.
+pub(super) const PURPOSE_KEY: &str = "phonematch.purpose";
 
 /// Who wrote the file, in its footer.
 const CREATED_BY: &str = concat!("phonematch ", env!("CARGO_PKG_VERSION"));
@@ -72,20 +75,41 @@ fn text(name: &str) -> Field {
     Field::new(name, DataType::Utf8, false)
 }
 
-pub(super) fn matches_schema() -> SchemaRef {
-    schema(vec![
-        text("recipient"),
-        text("list_id"),
-        text("token"),
+/// Whether a row is one person, or a person and whose contact that is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rows {
+    People,
+    Pairs,
+}
+
+impl Rows {
+    /// What a run for the purpose of that name writes.
+    pub(super) fn of(purpose: &str) -> Self {
+        if purpose == Purpose::FriendSuggestions.name() { Self::Pairs } else { Self::People }
+    }
+
+    /// The columns that say who.
+    fn who(self) -> Vec<Field> {
+        let owner = (self == Self::Pairs).then(|| text(OWNER_TOKEN));
+        [text("recipient"), text("list_id"), text(TOKEN)].into_iter().chain(owner).collect()
+    }
+}
+
+const TOKEN: &str = "token";
+const OWNER_TOKEN: &str = "owner_token";
+
+pub(super) fn matches_schema(rows: Rows) -> SchemaRef {
+    let shown = [
         Field::new("region", DataType::Utf8, true),
         Field::new("os", DataType::Utf8, true),
         Field::new("os_version", DataType::Int32, true),
         Field::new("device", DataType::Utf8, true),
-    ])
+    ];
+    schema(rows.who().into_iter().chain(shown).collect())
 }
 
-pub(super) fn removed_schema() -> SchemaRef {
-    schema(vec![text("recipient"), text("list_id"), text("token")])
+pub(super) fn removed_schema(rows: Rows) -> SchemaRef {
+    schema(rows.who())
 }
 
 pub(super) fn audiences_schema() -> SchemaRef {
@@ -115,23 +139,26 @@ pub(super) fn rejects_schema() -> SchemaRef {
     ])
 }
 
-/// Settings of every file. Statistics, dictionary and bloom filter are off for `token`, wherever
-/// the column is: a footer's smallest and largest token would be two people.
+/// Settings of every file. Statistics, dictionary and bloom filter are off for tokens, wherever
+/// their columns are: a footer's smallest and largest token would be two people.
 pub(super) fn properties(purpose: &str) -> WriterProperties {
-    let token = ColumnPath::from("token");
     let level = |level| Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default());
-    WriterProperties::builder()
+    let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(level(3))
-        // Of random hex digits every level makes half; the first does so in a third of the time.
-        .set_column_compression(token.clone(), level(1))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_column_dictionary_enabled(token.clone(), false)
-        .set_column_statistics_enabled(token.clone(), EnabledStatistics::None)
-        .set_column_bloom_filter_enabled(token, false)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+    for token in [TOKEN, OWNER_TOKEN].map(ColumnPath::from) {
+        builder = builder
+            // Of random hex digits every level makes half; the first does so in a third of the time.
+            .set_column_compression(token.clone(), level(1))
+            .set_column_dictionary_enabled(token.clone(), false)
+            .set_column_statistics_enabled(token.clone(), EnabledStatistics::None)
+            .set_column_bloom_filter_enabled(token, false);
+    }
+    builder
         .set_key_value_metadata(Some(vec![
             KeyValue::new("phonematch.format".to_owned(), "1".to_owned()),
-            KeyValue::new("phonematch.purpose".to_owned(), purpose.to_owned()),
+            KeyValue::new(PURPOSE_KEY.to_owned(), purpose.to_owned()),
         ]))
         .build()
 }

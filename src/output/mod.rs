@@ -27,8 +27,10 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
-pub use previous::{Lineage, PreviousRun};
-pub use readback::{CountRow, MatchRow, NotMatches, each_count, each_match, each_removed};
+pub use previous::{Lineage, PreviousRun, TokenRow};
+pub use readback::{
+    CountRow, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,
+};
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use tables::{

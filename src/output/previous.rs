@@ -7,9 +7,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::manifest::{Manifest, ManifestFile, ManifestMessages};
-use super::readback::{each_match, each_removed};
+use super::readback::{MatchRow, RemovedRow, each_match, each_removed};
 use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT, digest};
 use crate::input::Role;
 use crate::job::Identifier;
@@ -26,6 +27,17 @@ pub struct PreviousRun {
     digest: String,
     started_at: jiff::Timestamp,
     report: Report,
+}
+
+/// A token in a list, and of a pair the token of the person whose contact it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenRow {
+    /// 32 lower-case hex digits.
+    pub token: String,
+    /// The same.
+    pub owner: Option<String>,
+    /// Through which list.
+    pub list: Arc<ListName>,
 }
 
 /// Which runs can be the previous one of a job: the same job, purpose and secret.
@@ -173,12 +185,13 @@ impl PreviousRun {
     /// [`OutputError::Previous`] when its matches were changed; else what the system says.
     pub fn removed(
         &self,
-        current: &HashSet<(&ListName, String)>,
-        removed: &mut BTreeSet<(String, ListName)>,
+        current: &HashSet<TokenRow>,
+        removed: &mut BTreeSet<TokenRow>,
     ) -> Result<(), OutputError> {
         let path = self.unchanged(MATCHES)?;
         let read = each_match(&path, |row| {
-            add(row.recipient, row.list_id, row.token, current, removed);
+            let MatchRow { recipient, list_id, token, owner, .. } = row;
+            add(RemovedRow { recipient, list_id, token, owner }, current, removed);
         });
         read.map_err(|error| unreadable(&path, io::Error::other(error)))
     }
@@ -190,13 +203,11 @@ impl PreviousRun {
     /// [`OutputError::Previous`] when its list of removals was changed; else what the system says.
     pub fn removed_earlier(
         &self,
-        current: &HashSet<(&ListName, String)>,
-        removed: &mut BTreeSet<(String, ListName)>,
+        current: &HashSet<TokenRow>,
+        removed: &mut BTreeSet<TokenRow>,
     ) -> Result<(), OutputError> {
         let path = self.unchanged(REMOVED)?;
-        let read = each_removed(&path, |recipient, list_id, token| {
-            add(recipient, list_id, token, current, removed);
-        });
+        let read = each_removed(&path, |row| add(row, current, removed));
         read.map_err(|error| unreadable(&path, io::Error::other(error)))
     }
 
@@ -242,21 +253,15 @@ fn text(path: &Path) -> Result<Option<String>, OutputError> {
     }
 }
 
-fn add(
-    recipient: &str,
-    list_id: &str,
-    token: &str,
-    current: &HashSet<(&ListName, String)>,
-    removed: &mut BTreeSet<(String, ListName)>,
-) {
-    let recipient = Identifier::from_text(recipient.as_bytes());
-    let list_id = Identifier::from_text(list_id.as_bytes());
+fn add(row: RemovedRow<'_>, current: &HashSet<TokenRow>, removed: &mut BTreeSet<TokenRow>) {
+    let recipient = Identifier::from_text(row.recipient.as_bytes());
+    let list_id = Identifier::from_text(row.list_id.as_bytes());
     if let (Some(recipient), Some(list_id)) = (recipient, list_id) {
-        let list = ListName { recipient, list_id };
-        let pair = (&list, token.to_owned());
-        if !current.contains(&pair) {
-            let token = pair.1;
-            removed.insert((token, list));
+        let list = Arc::new(ListName { recipient, list_id });
+        let owner = row.owner.map(str::to_owned);
+        let row = TokenRow { token: row.token.to_owned(), owner, list };
+        if !current.contains(&row) {
+            removed.insert(row);
         }
     }
 }

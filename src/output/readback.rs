@@ -7,6 +7,8 @@ use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::layout::{self, Rows, matches_schema, removed_schema};
+
 /// A row of `matches.parquet`, borrowed.
 #[derive(Clone, Copy)]
 pub struct MatchRow<'a> {
@@ -16,6 +18,8 @@ pub struct MatchRow<'a> {
     pub list_id: &'a str,
     /// 32 lower-case hex digits.
     pub token: &'a str,
+    /// The same of the person whose contact it is, in tables of pairs.
+    pub owner: Option<&'a str>,
     /// The attributes that are shown, in column order, none for null.
     pub region: Option<&'a str>,
     /// Operating system family.
@@ -42,35 +46,61 @@ pub struct NotMatches;
 pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<(), NotMatches> {
     let file = File::open(path).map_err(|_| NotMatches)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
-    if builder.schema().fields() != super::layout::matches_schema().fields() {
+    let rows = rows_of(&builder);
+    if builder.schema().fields() != matches_schema(rows).fields() {
         return Err(NotMatches);
     }
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|_| NotMatches)?;
     for batch in reader {
-        visit_batch(&batch.map_err(|_| NotMatches)?, &mut visit);
+        visit_batch(&batch.map_err(|_| NotMatches)?, rows, &mut visit);
     }
     Ok(())
 }
 
-/// Hands every row of a `removed.parquet` to `visit`: recipient, list and token.
+/// What the rows of a file are, by the purpose in its footer: a table of pairs without owners is
+/// none.
+fn rows_of(builder: &ParquetRecordBatchReaderBuilder<File>) -> Rows {
+    let footer = builder.metadata().file_metadata().key_value_metadata();
+    let mut purposes = footer.into_iter().flatten().filter(|pair| pair.key == layout::PURPOSE_KEY);
+    let purpose = purposes.next().and_then(|pair| pair.value.as_deref());
+    Rows::of(purpose.unwrap_or_default())
+}
+
+/// A row of `removed.parquet`, borrowed.
+#[derive(Clone, Copy)]
+pub struct RemovedRow<'a> {
+    /// Whose list.
+    pub recipient: &'a str,
+    /// Which list.
+    pub list_id: &'a str,
+    /// The token that is gone.
+    pub token: &'a str,
+    /// The token of the person whose contact it was, in tables of pairs.
+    pub owner: Option<&'a str>,
+}
+
+/// Hands every row of a `removed.parquet` to `visit`, in order.
 ///
 /// # Errors
 ///
 /// [`NotMatches`] when the file cannot be read or has other columns.
-pub fn each_removed(
-    path: &Path,
-    mut visit: impl FnMut(&str, &str, &str),
-) -> Result<(), NotMatches> {
+pub fn each_removed(path: &Path, mut visit: impl FnMut(RemovedRow<'_>)) -> Result<(), NotMatches> {
     let file = File::open(path).map_err(|_| NotMatches)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
-    if builder.schema().fields() != super::layout::removed_schema().fields() {
+    let rows = rows_of(&builder);
+    if builder.schema().fields() != removed_schema(rows).fields() {
         return Err(NotMatches);
     }
     for batch in builder.build().map_err(|_| NotMatches)? {
         let batch = batch.map_err(|_| NotMatches)?;
         let text = |at: usize| batch.column(at).as_string::<i32>();
         for row in 0..batch.num_rows() {
-            visit(text(0).value(row), text(1).value(row), text(2).value(row));
+            visit(RemovedRow {
+                recipient: text(0).value(row),
+                list_id: text(1).value(row),
+                token: text(2).value(row),
+                owner: (rows == Rows::Pairs).then(|| text(3).value(row)),
+            });
         }
     }
     Ok(())
@@ -95,7 +125,7 @@ pub struct CountRow<'a> {
 pub fn each_count(path: &Path, mut visit: impl FnMut(CountRow<'_>)) -> Result<(), NotMatches> {
     let file = File::open(path).map_err(|_| NotMatches)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
-    if builder.schema().fields() != super::layout::counts_schema().fields() {
+    if builder.schema().fields() != layout::counts_schema().fields() {
         return Err(NotMatches);
     }
     for batch in builder.build().map_err(|_| NotMatches)? {
@@ -113,16 +143,19 @@ pub fn each_count(path: &Path, mut visit: impl FnMut(CountRow<'_>)) -> Result<()
     Ok(())
 }
 
-fn visit_batch(batch: &RecordBatch, visit: &mut impl FnMut(MatchRow<'_>)) {
+fn visit_batch(batch: &RecordBatch, rows: Rows, visit: &mut impl FnMut(MatchRow<'_>)) {
     let text = |at: usize| batch.column(at).as_string::<i32>();
     let [recipient, list_id, token] = [0, 1, 2].map(text);
-    let [region, os, device] = [3, 4, 6].map(text);
-    let version = batch.column(5).as_primitive::<arrow::datatypes::Int32Type>();
+    let owner = (rows == Rows::Pairs).then(|| text(3));
+    let shown = if owner.is_some() { 4 } else { 3 };
+    let [region, os, device] = [shown, shown + 1, shown + 3].map(text);
+    let version = batch.column(shown + 2).as_primitive::<arrow::datatypes::Int32Type>();
     for row in 0..batch.num_rows() {
         visit(MatchRow {
             recipient: recipient.value(row),
             list_id: list_id.value(row),
             token: token.value(row),
+            owner: owner.map(|owner| owner.value(row)),
             region: region.is_valid(row).then(|| region.value(row)),
             os: os.is_valid(row).then(|| os.value(row)),
             os_version: version.is_valid(row).then(|| version.value(row)),

@@ -12,8 +12,9 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use serde::Serialize;
 
+use super::layout::{self, Rows};
 use super::staging::create_private;
-use super::{OutputError, layout};
+use super::{OutputError, TokenRow};
 use crate::input::Role;
 use crate::join::ListName;
 use crate::key::{TOKEN_TEXT_LEN, Token};
@@ -24,25 +25,38 @@ use crate::report::page::{self, ToldList};
 /// Rows that are turned into columns at a time.
 const CHUNK_ROWS: usize = 64 * 1024;
 
-/// One row of `matches.parquet`: ordered by token, then by the list's place in name order.
+/// One row of `matches.parquet`: ordered by token, then by the owner's, then by the list's place in
+/// name order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Match {
     token: Token,
+    owner: Option<Token>,
     list: u32,
     shown: Shown,
 }
 
 impl Match {
-    /// What is written of a released person. `list` is the list's place among all in name order.
+    /// What is written of a released person: the token, and that of the person whose contact it is.
+    /// `list` is the list's place among all in name order.
     #[must_use]
-    pub const fn of(released: &Released, token: Token, list: u32) -> Self {
-        Self { token, list, shown: released.shown() }
+    pub const fn of(
+        released: &Released,
+        (token, owner): (Token, Option<Token>),
+        list: u32,
+    ) -> Self {
+        Self { token, owner, list, shown: released.shown() }
     }
 
     /// The token.
     #[must_use]
     pub const fn token(&self) -> Token {
         self.token
+    }
+
+    /// The token of the person whose contact it is.
+    #[must_use]
+    pub const fn owner(&self) -> Option<Token> {
+        self.owner
     }
 
     /// The list's place among all lists in name order.
@@ -118,17 +132,21 @@ pub fn matches(
     lists: &[ListName],
     rows: &[Match],
 ) -> Result<(), OutputError> {
-    let mut table = Table::create(path, layout::matches_schema(), purpose)?;
+    let kind = Rows::of(purpose);
+    let mut table = Table::create(path, layout::matches_schema(kind), purpose)?;
     for rows in rows.chunks(CHUNK_ROWS) {
         let list = |row: &Match| &lists[row.list as usize];
-        let mut tokens = StringBuilder::with_capacity(rows.len(), rows.len() * TOKEN_TEXT_LEN);
-        let mut text = [0; TOKEN_TEXT_LEN];
-        rows.iter().for_each(|row| tokens.append_value(row.token.expose_hex_in(&mut text)));
+        let tokens = tokens(rows.iter().map(|row| row.token));
+        let owners =
+            (kind == Rows::Pairs).then(|| self::tokens(rows.iter().filter_map(Match::owner)));
         let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
-        table.write(vec![
+        let mut columns = vec![
             texts(rows.iter().map(|row| list(row).recipient.as_str())),
             texts(rows.iter().map(|row| list(row).list_id.as_str())),
-            Arc::new(tokens.finish()),
+            tokens,
+        ];
+        columns.extend(owners);
+        let shown: [ArrayRef; 4] = [
             Arc::new(StringArray::from_iter(
                 regions.iter().map(|region| region.as_ref().map(|region| region.code())),
             )),
@@ -137,9 +155,19 @@ pub fn matches(
                 rows.iter().map(|row| row.shown.os_version.map(i32::from)),
             )),
             Arc::new(StringArray::from_iter(rows.iter().map(|row| row.shown.device))),
-        ])?;
+        ];
+        columns.extend(shown);
+        table.write(columns)?;
     }
     table.finish()
+}
+
+fn tokens(tokens: impl Iterator<Item = Token>) -> ArrayRef {
+    let rows = tokens.size_hint().1.unwrap_or(0);
+    let mut column = StringBuilder::with_capacity(rows, rows * TOKEN_TEXT_LEN);
+    let mut text = [0; TOKEN_TEXT_LEN];
+    tokens.for_each(|token| column.append_value(token.expose_hex_in(&mut text)));
+    Arc::new(column.finish())
 }
 
 /// Writes `audiences.parquet`, one row a list, in the order given (recipient, then list).
@@ -265,24 +293,24 @@ pub fn summary_pages(
     recipients.map(page).collect()
 }
 
-/// Writes `removed.parquet`, sorted by token and list.
+/// Writes `removed.parquet`, sorted by token, owner and list.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn removed(
-    path: &Path,
-    purpose: &str,
-    rows: &BTreeSet<(String, ListName)>,
-) -> Result<(), OutputError> {
-    let mut table = Table::create(path, layout::removed_schema(), purpose)?;
+pub fn removed(path: &Path, purpose: &str, rows: &BTreeSet<TokenRow>) -> Result<(), OutputError> {
+    let kind = Rows::of(purpose);
+    let mut table = Table::create(path, layout::removed_schema(kind), purpose)?;
     let rows: Vec<_> = rows.iter().collect();
     for rows in rows.chunks(CHUNK_ROWS) {
-        table.write(vec![
-            texts(rows.iter().map(|(_, list)| list.recipient.as_str())),
-            texts(rows.iter().map(|(_, list)| list.list_id.as_str())),
-            texts(rows.iter().map(|(token, _)| token.as_str())),
-        ])?;
+        let mut columns = vec![
+            texts(rows.iter().map(|row| row.list.recipient.as_str())),
+            texts(rows.iter().map(|row| row.list.list_id.as_str())),
+            texts(rows.iter().map(|row| row.token.as_str())),
+        ];
+        let owners = || texts(rows.iter().filter_map(|row| row.owner.as_deref()));
+        columns.extend((kind == Rows::Pairs).then(owners));
+        table.write(columns)?;
     }
     table.finish()
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::waves::Work;
 use super::{Rejects, RunError, want};
 use crate::consent::{
-    self, BarReason, BlankConsent, Consent, Permitted, Signal, SignalColumns, Suppressions,
+    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, SignalColumns, Suppressions,
 };
 use crate::dates::When;
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
@@ -21,7 +21,7 @@ use crate::join::{
 use crate::key::{Form, Keyer, MatchKey, Spelled};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
-use crate::policy::{MessagingRules, RecycledNumbers};
+use crate::policy::RecycledNumbers;
 use crate::report::{Counts, Ledger, Stage, Timings};
 
 /// What a run holds account rows against.
@@ -31,8 +31,16 @@ pub(super) struct Against<'a> {
     pub(super) keyer: &'a Keyer,
     pub(super) blank: BlankConsent,
     pub(super) pass: Pass<'a>,
-    /// Set for messages, which ask more of a row.
-    pub(super) messaging: Option<&'a MessagingRules>,
+    pub(super) purpose: Purpose,
+}
+
+impl Against<'_> {
+    /// Whether it must be known who is behind a slot, in whichever form lists have the number:
+    /// messages of all lists go to one person, and pairs join people.
+    fn identifies(&self, index: &ListIndex) -> bool {
+        let joins = self.purpose.takes_pairs() || self.purpose == Purpose::BusinessMessaging;
+        joins && index.forms() != [Form::E164]
+    }
 }
 
 /// Which pass over the export it is, of those that the lists take.
@@ -156,8 +164,9 @@ pub(super) struct ProbedRows {
     late: Vec<MatchKey>,
     /// Slots of people who said no in this batch, aliases with them.
     barred_slots: Vec<SlotNo>,
-    /// For messages: slots of rows that say yes, and who is behind a slot.
+    /// For messages: slots of rows that say yes.
     said_yes: Vec<SlotNo>,
+    /// Who is behind a slot, where that must be known.
     identities: Vec<Identity>,
     slow_path: u64,
     timings: Timings,
@@ -167,6 +176,16 @@ pub(super) struct ProbedRows {
 struct Identity {
     slot: SlotNo,
     key: MatchKey,
+}
+
+impl ProbedRows {
+    fn identify(&mut self, slots: [Option<SlotNo>; 2], key: impl Fn() -> MatchKey) {
+        if slots[0].is_some() {
+            let key = key();
+            let slots = slots.into_iter().flatten();
+            self.identities.extend(slots.map(|slot| Identity { slot, key }));
+        }
+    }
 }
 
 struct RejectedRow {
@@ -269,7 +288,9 @@ impl Columns {
     ) {
         self.slots.clear();
         index.find_all(&self.keys, &mut self.slots);
-        let signals = against.messaging.map(|_| SignalColumns::of(batch));
+        let is_messaging = against.purpose == Purpose::BusinessMessaging;
+        let signals = is_messaging.then(|| SignalColumns::of(batch));
+        let identifies = against.identifies(index);
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
             let place = likely.place;
@@ -278,6 +299,10 @@ impl Columns {
             at = forms.end;
             let mut slots = self.slots[forms.clone()].iter().copied().flatten();
             let slots = [slots.next(), slots.next()];
+            if identifies {
+                let digits = self.likely[forms.start].spelled.digits;
+                done.identify(slots, || against.keyer.key_of_digits(digits, Form::E164));
+            }
             let Some(&account) = self.permitted.get(place as usize) else {
                 done.barred_slots.extend(slots.into_iter().flatten());
                 continue;
@@ -299,15 +324,10 @@ impl Columns {
                 done.barred_hits.push(hit);
                 bar_aliases(account, index, against, done);
             } else {
-                if let Some(signals) = &signals {
-                    let slots = slots.into_iter().flatten();
-                    if Consent::from_row(batch, signals, row) == Consent::Granted {
-                        done.said_yes.extend(slots.clone());
-                    }
-                    if index.forms() != [Form::E164] {
-                        let key = against.keyer.key(account.number(), Form::E164);
-                        done.identities.extend(slots.map(|slot| Identity { slot, key }));
-                    }
+                if let Some(signals) = &signals
+                    && Consent::from_row(batch, signals, row) == Consent::Granted
+                {
+                    done.said_yes.extend(slots.into_iter().flatten());
                 }
                 done.hits.push(hit);
             }

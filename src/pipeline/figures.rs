@@ -9,7 +9,7 @@ use super::passes::Joint;
 use super::{Begun, PreviousRuns, RunError, Watch, messages, waves};
 use crate::dates::Day;
 use crate::job::Job;
-use crate::join::{ListNo, ListStore, Stretch};
+use crate::join::{ListNo, ListStore, Stored, Stretch};
 use crate::key::{MatchKey, Secret};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
 use crate::privacy::{
@@ -166,10 +166,11 @@ fn measure<'a>(
     let mut keys = Vec::new();
     for part in Stretch::parts() {
         rows.clear();
-        store.each_row(&part, |row| {
-            if digests[row.list.index()].is_some() {
+        store.each_row(&part, |stored| match stored {
+            Stored::Row(row) if digests[row.list.index()].is_some() => {
                 rows.push((row.list, row.key));
             }
+            Stored::Row(_) | Stored::Owner(_) => {}
         })?;
         waves::sort(&mut rows);
         rows.dedup();

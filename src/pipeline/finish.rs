@@ -1,7 +1,9 @@
 //! From the join to the audited folder: floors, tokens, tables, counts, manifest.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,12 +15,12 @@ use crate::audit::{self, Check};
 use crate::consent::{BarReason, Purpose};
 use crate::input::Role;
 use crate::join::{Fate, ListIndex, ListName, ListNo};
-use crate::key::RecipientKey;
+use crate::key::{MatchKey, RecipientKey, Token};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
     ManifestInput, ManifestMessages, Match, OutputError, PreviousDigest, PreviousRun, REMOVED,
-    REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE,
+    REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
 };
 use crate::policy::NoiseRules;
 use crate::privacy::{self, Audience, BudgetLedger, History, LedgerHead, Release, WithholdReason};
@@ -37,6 +39,8 @@ pub(super) struct Joined {
     pub(super) passes: u32,
     pub(super) canary_list: ListNo,
     pub(super) decided: Decided,
+    /// Keys that nobody who comes out may have, in every form that a row is written by.
+    pub(super) barred: Vec<MatchKey>,
 }
 
 impl Joined {
@@ -103,9 +107,8 @@ pub(super) fn finish(
     })?;
 
     timings.time(Stage::Audit, || {
-        let barred: Vec<_> = index.barred().map(|slot| index.key(slot)).collect();
-        let folder = begun.staging.folder();
-        demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&barred)))
+        let (folder, barred) = (begun.staging.folder(), &joined.barred);
+        demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(barred)))
     })?;
 
     let counts = ManifestCounts {
@@ -188,8 +191,14 @@ fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match
         let persons: Vec<_> = people.iter().map(|person| person.key()).collect();
         let mut tokens = Vec::new();
         keys[place as usize].tokens(&persons, &mut tokens);
-        let matches = people.iter().zip(tokens);
-        Some(matches.map(|(person, token)| Match::of(person, token, place)).collect::<Vec<_>>())
+        let owners: Vec<_> = people.iter().filter_map(|person| person.owner()).collect();
+        let mut owner_tokens = Vec::new();
+        keys[place as usize].tokens(&owners, &mut owner_tokens);
+        // Of a list either all rows are pairs or none is.
+        let owners = owner_tokens.into_iter().map(Some).chain(iter::repeat(None));
+        let matches = people.iter().zip(tokens).zip(owners);
+        let row = |((person, token), owner)| Match::of(person, (token, owner), place);
+        Some(matches.map(row).collect::<Vec<_>>())
     })
     .into_iter()
     .flatten()
@@ -246,14 +255,19 @@ fn removed(
     previous: &PreviousRuns,
     named: &NamedLists,
     matches: &[Match],
-) -> Result<BTreeSet<(String, ListName)>, OutputError> {
+) -> Result<BTreeSet<TokenRow>, OutputError> {
     let mut removed = BTreeSet::new();
     if previous.chained.is_none() && previous.replaced.is_none() {
         return Ok(removed);
     }
+    let names: Vec<_> = named.names.iter().cloned().map(Arc::new).collect();
     let current: HashSet<_> = matches
         .iter()
-        .map(|row| (&named.names[row.list() as usize], row.token().expose_hex()))
+        .map(|row| TokenRow {
+            token: row.token().expose_hex(),
+            owner: row.owner().map(Token::expose_hex),
+            list: Arc::clone(&names[row.list() as usize]),
+        })
         .collect();
     for run in [&previous.chained, &previous.replaced].into_iter().flatten() {
         run.removed(&current, &mut removed)?;
@@ -279,20 +293,26 @@ fn settle(joined: &mut Joined, release: &Release) -> RegionCounts {
     let outcome = |at: u32| {
         let member = index.member(at);
         let reason = || kept_back.reason(at).or(withheld[member.list.index()]);
-        match index.fate(member.slot) {
+        match index.member_fate(&member) {
             Fate::Unmatched => RowOutcome::Unmatched,
             Fate::Barred => RowOutcome::Barred,
             Fate::Matched => reason().map_or(RowOutcome::Released, RowOutcome::Withheld),
         }
     };
     let mut matched = RegionCounts::default();
-    // A person on several lists is counted by the best of them.
+    // A person on several lists is counted by the best of them, and so is an owner of contacts.
     let mut best = vec![RowOutcome::Unmatched; index.slots_len()];
     for (at, member) in (0..).zip(index.members()) {
         let outcome = outcome(at);
-        let best = &mut best[member.slot.index()];
-        *best = (*best).max(outcome);
-        let is_matched = index.fate(member.slot) == Fate::Matched
+        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        for slot in iter::once(member.slot).chain(owner) {
+            // Who said no at the other end of a pair is nobody to this one.
+            let is_others = outcome == RowOutcome::Barred && index.fate(slot) != Fate::Barred;
+            let own = if is_others { RowOutcome::Unmatched } else { outcome };
+            let best = &mut best[slot.index()];
+            *best = (*best).max(own);
+        }
+        let is_matched = index.member_fate(&member) == Fate::Matched
             && kept_back.reason(at).is_none()
             && member.list != joined.canary_list;
         let tells =
@@ -446,9 +466,15 @@ fn alarms(
     let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
     rows.sort_unstable();
     rows.dedup();
+    let purpose = begun.job.purpose;
+    let what = if purpose.takes_pairs() { "pair" } else { "number" };
+    let place = match purpose.has_advertiser() {
+        true => format!("in {AUDIENCES}"),
+        false => "by name".to_owned(),
+    };
     let crowded = rows.into_iter().map(|row| {
         format!(
-            "one number makes up over 0.1 % of the rows of list {row} in {AUDIENCES}: \
+            "one {what} makes up over 0.1 % of the rows of list {row} {place}: \
                  a filler, or a switchboard"
         )
     });

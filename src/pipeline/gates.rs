@@ -139,11 +139,11 @@ pub(super) fn matched_by_input(index: &ListIndex, inputs: usize, groups: &[Group
     };
     for member in index.members() {
         if let Some(input) = member.counted_in() {
-            count(input, index.fate(member.slot));
+            count(input, index.member_fate(&member));
         }
     }
     for group in groups {
-        let fates = group.members.iter().map(|&at| index.fate(index.member(at).slot));
+        let fates = group.members.iter().map(|&at| index.member_fate(&index.member(at)));
         let best = fates.max_by_key(|fate| match fate {
             Fate::Unmatched => 0,
             Fate::Barred => 1,

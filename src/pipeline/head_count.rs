@@ -200,7 +200,8 @@ pub(super) fn attempt(
     let active = Active { today: figures::day(begun), within_days: activity.within_days };
     let suppressions = &no.suppressions;
     let (keyer, blank) = (&begun.keyer, policy.blank_consent);
-    let against = Against { suppressions, keyer, blank, pass: Pass::Only, messaging: None };
+    let purpose = begun.job.purpose;
+    let against = Against { suppressions, keyer, blank, pass: Pass::Only, purpose };
     canaries::probe_count(against, active, watch)?;
 
     let mut export = read(begun, against, active, &mut rejects, &mut timings, watch)?;

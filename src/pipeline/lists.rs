@@ -1,6 +1,7 @@
 //! The second road: the advertisers' lists, into the index.
 
 mod adding;
+mod owners;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Ledger, RegionCounts, Stage, Timings};
 
 pub(super) use adding::{Gathering, RowsTo, is_crowded};
+use owners::About;
 
 /// What was read to index every list.
 #[derive(Default)]
@@ -147,6 +149,7 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
         want(columns, Field::Country, Need::Optional),
         want(columns, Field::ListId, Need::Optional),
         want(columns, Field::AdvertiserId, Need::Optional),
+        want(columns, Field::OwnerPhone, Need::Required),
     ];
     let messaging = policy.messaging.as_ref();
     if policy.recycled_numbers == RecycledNumbers::Withhold || messaging.is_some() {
@@ -252,6 +255,8 @@ fn dates(batch: &Batch) -> Vec<RowDates> {
 /// What a batch came to.
 pub(super) struct ReadRows {
     pub(super) rows: Vec<ListRow<Found>>,
+    /// Where rows are somebody's contacts: whose, of each row that is not rejected.
+    owners: Vec<Listed>,
     /// The batch itself, where its rows say which list they belong to.
     names: Option<Batch>,
     /// Of each row, where there is such a column.
@@ -276,6 +281,9 @@ impl<'a, 'r> Indexing<'a, 'r> {
         let has = |field| reader.columns().has(field);
         let has_both = has(Field::Phone) && has(Field::PhoneSha256);
         declare_forms(source.phones, column, has_both, &mut rows_to);
+        if has(Field::OwnerPhone) {
+            rows_to.use_form(Form::E164);
+        }
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
         Self {
             source,
@@ -455,14 +463,16 @@ impl Work for Indexing<'_, '_> {
         let mut timings = Timings::default();
         let looks_wrong = !self.has_looked && self.looks_wrong(batch);
         let mut slow_path = 0;
-        let rows = timings.time(Stage::Normalise, || {
-            (0..batch.len()).map(|row| self.read_row(batch, row, &mut slow_path)).collect()
+        let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
+        let mut owners = Vec::new();
+        let rows = timings.time(Stage::Key, || {
+            self.keyer.list(&read.owners, &mut owners);
+            list(self.keyer, read.rows)
         });
-        let rows = timings.time(Stage::Key, || list(self.keyer, rows));
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
         let names = has_names.then(|| batch.clone());
         let dates = timings.time(Stage::Normalise, || dates(batch));
-        ReadRows { rows, names, dates, looks_wrong, slow_path, timings }
+        ReadRows { rows, owners, names, dates, looks_wrong, slow_path, timings }
     }
 
     fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
@@ -480,13 +490,17 @@ impl Work for Indexing<'_, '_> {
                     ListRow::Rejected(_) | ListRow::Several(_) | ListRow::NotSampled => None,
                 }));
             }
+            let mut owners = done.owners.into_iter();
             for (at, row) in done.rows.into_iter().enumerate() {
+                let is_read = !matches!(row, ListRow::Rejected(_));
+                let owner = is_read.then(|| owners.next()).flatten();
                 let cells = done.names.as_ref().map_or_else(NameCells::default, |names| {
                     let cell = |field| names.cell(field, at).trim_ascii().to_vec();
                     [cell(Field::AdvertiserId), cell(Field::ListId)]
                 });
                 let dates = done.dates.get(at).copied().unwrap_or_default();
-                self.apply_row(first_row + at as u64, cells, row, dates)?;
+                let about = |list| About { list, owner, dates };
+                self.apply_row(first_row + at as u64, cells, row, about)?;
             }
             Ok::<_, RunError>(())
         })?;
@@ -501,7 +515,7 @@ impl Indexing<'_, '_> {
         number: u64,
         cells: NameCells,
         row: ListRow<Found>,
-        dates: RowDates,
+        about: impl FnOnce(ListNo) -> About,
     ) -> Result<(), RunError> {
         self.ledger.rows_read += 1;
         if let ListRow::Rejected(reason) = row {
@@ -517,8 +531,8 @@ impl Indexing<'_, '_> {
         self.rows[list.index()] += 1;
         match row {
             ListRow::Rejected(_) | ListRow::NotSampled => Ok(()),
-            ListRow::One(found) => self.add_one(list, found, dates),
-            ListRow::Several(several) => self.add_several(list, several, dates),
+            ListRow::One(found) => self.add_one(found, about(list)),
+            ListRow::Several(several) => self.add_several(several, about(list)),
         }
     }
 }

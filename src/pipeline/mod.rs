@@ -28,11 +28,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::consent::SuppressionReader;
+use crate::consent::{SuppressionReader, Suppressions};
 use crate::input::{Facts, Field, Location, Meter, Need, Role, Want};
 use crate::job::{IfExists, Job, Previous};
-use crate::join::{ListBuilder, ListName, ListStore};
-use crate::key::Keyer;
+use crate::join::{Holds, ListBuilder, ListIndex, ListName, ListStore};
+use crate::key::{Form, Keyer, MatchKey};
 use crate::normalise::Hint;
 use crate::output::{
     Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staged,
@@ -256,7 +256,11 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
         None => (Gathering::Index(ListBuilder::default()), u64::MAX),
         Some(budget) => {
             let room = passes::room(budget, &no.suppressions)?;
-            (Gathering::Store(ListStore::new(begun.staging.folder().to_owned())), room)
+            let holds = match job.purpose.takes_pairs() {
+                true => Holds::Pairs,
+                false => Holds::Numbers,
+            };
+            (Gathering::Store(ListStore::new(begun.staging.folder().to_owned(), holds)), room)
         }
     };
     let canary_list = gathering.list(&ListName::reserved());
@@ -274,6 +278,7 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
 
     let decided =
         timings.time(Stage::Privacy, || figures::decide(begun, &joint, canary_list, watch))?;
+    let barred = barred(&joint.index, job, keyer, &no.suppressions);
     let Joint { index, accounts, passes, store } = joint;
     drop(store);
     let joined = finish::Joined {
@@ -284,9 +289,29 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
         passes,
         canary_list,
         decided,
+        barred,
     };
     let (report, books) = finish::finish(begun, joined, rejects.into_table(), timings, restarts)?;
     Ok(Finished { report, books, opt_outs_seen: no.seen })
+}
+
+/// The keys by which whoever said no might be written: those of lists. A pair is written by the keys
+/// of the people, in whichever form lists have their numbers, so those are barred too.
+fn barred(
+    index: &ListIndex,
+    job: &Job,
+    keyer: &Keyer,
+    suppressions: &Suppressions,
+) -> Vec<MatchKey> {
+    let mut keys: Vec<_> = index.barred().map(|slot| index.key(slot)).collect();
+    if job.purpose.takes_pairs() {
+        let digits: Vec<_> = suppressions.expose_digits().collect();
+        keys.extend(index.barred().map(|slot| index.person(slot)));
+        keys.extend(waves::map(&digits, |&digits| keyer.key_of_digits(digits, Form::E164)));
+        keys.sort_unstable();
+        keys.dedup();
+    }
+    keys
 }
 
 fn reads_stdin(job: &Job) -> bool {

@@ -17,7 +17,8 @@ use crate::consent::Suppressions;
 use crate::input::{self, InputError, Location, Place, Role};
 use crate::job::{Job, MemoryBudget};
 use crate::join::{
-    Added, Found, GroupNo, InputNo, ListBuilder, ListIndex, ListNo, ListStore, Stretch,
+    Added, Found, GroupNo, Holds, InputNo, ListBuilder, ListIndex, ListNo, ListStore, Stored,
+    Stretch,
 };
 use crate::key::{Keyer, MatchKey};
 use crate::report::{Ledger, Stage, Timings};
@@ -32,6 +33,8 @@ const LEAST_ROOM: u64 = 16 << 20;
 /// A list row in the index, while it grows and while its pass ends; and each of its dates.
 const ROW_BYTES: u64 = 48;
 const DATE_BYTES: u64 = 4;
+/// The owner of a contact; at most one a row.
+const OWNER_BYTES: u64 = 36;
 /// When those who were found fill the room, a pass still takes a quarter of it: passes must end.
 const LEAST_SHARE: u64 = 4;
 
@@ -124,8 +127,8 @@ impl Road<'_> {
         late.into_iter().for_each(|slot| index.bar(slot));
 
         let blank = job.policy.blank_consent;
-        let messaging = job.policy.messaging.as_ref();
-        let against = Against { suppressions, keyer, blank, pass: around.pass, messaging };
+        let purpose = job.purpose;
+        let against = Against { suppressions, keyer, blank, pass: around.pass, purpose };
         canaries::probe(&mut index, against, watch)?;
         let mut late = Vec::new();
         for (at, location) in job.accounts.locations.iter().enumerate() {
@@ -170,7 +173,8 @@ impl Road<'_> {
     ) -> Result<Joint, RunError> {
         let dates =
             u64::from(store.has_contacts()) + u64::from(self.job.policy.messaging.is_some());
-        let row_bytes = ROW_BYTES + DATE_BYTES * dates;
+        let owners = u64::from(store.holds() == Holds::Pairs);
+        let row_bytes = ROW_BYTES + DATE_BYTES * dates + OWNER_BYTES * owners;
         let needed = store.rows().saturating_mul(row_bytes);
         let expected = needed.div_ceil(room.max(1)).max(1);
         if expected > 1 && self.job.accounts.locations.contains(&Location::Stdin) {
@@ -229,13 +233,17 @@ impl Road<'_> {
         for keys in elsewhere.chunk_by(|&one, &other| Stretch::of(one) == Stretch::of(other)) {
             let mut builder = store.builder();
             let mut groups = Vec::new();
-            store.each_row(&Stretch::of(keys[0]), |row| {
-                if keys.binary_search(&row.key).is_ok()
-                    && let Added::Member(at) = builder.add_stored(&row)
-                    && let Some(group) = row.of.group
-                {
-                    groups.push((at, group));
+            let is_late = |key| keys.binary_search(&key).is_ok();
+            store.each_row(&Stretch::of(keys[0]), |stored| match stored {
+                Stored::Owner(owner) if is_late(owner.key) => builder.add_stored_owner(&owner),
+                Stored::Row(row) if is_late(row.key) => {
+                    if let Added::Member(at) = builder.add_stored(&row)
+                        && let Some(group) = row.of.group
+                    {
+                        groups.push((at, group));
+                    }
                 }
+                Stored::Owner(_) | Stored::Row(_) => {}
             })?;
             let mut index = builder.finish();
             let slots: Vec<_> = keys.iter().filter_map(|&key| index.find(key)).collect();
@@ -290,18 +298,24 @@ fn fill(
     let mut groups = Vec::new();
     let mut repeats: HashMap<(InputNo, u32), u64> = HashMap::new();
     let Lists { inputs, numbers, .. } = &mut *lists;
-    store.each_row(stretch, |row| match (builder.add_stored(&row), row.of.group) {
-        (Added::Member(at), group) => {
-            row.of.country.into_iter().for_each(|country| numbers.add(country));
-            if let Some(group) = group {
-                has_members[group.0 as usize] = true;
-                groups.push((at, group));
+    store.each_row(stretch, |stored| {
+        let row = match stored {
+            Stored::Row(row) => row,
+            Stored::Owner(owner) => return builder.add_stored_owner(&owner),
+        };
+        match (builder.add_stored(&row), row.of.group) {
+            (Added::Member(at), group) => {
+                row.of.country.into_iter().for_each(|country| numbers.add(country));
+                if let Some(group) = group {
+                    has_members[group.0 as usize] = true;
+                    groups.push((at, group));
+                }
             }
-        }
-        (Added::Duplicate(member), group) => {
-            *repeats.entry((row.of.input, member)).or_default() += 1;
-            if group.is_none() {
-                inputs[row.of.input as usize].ledger.duplicates += 1;
+            (Added::Duplicate(member), group) => {
+                *repeats.entry((row.of.input, member)).or_default() += 1;
+                if group.is_none() {
+                    inputs[row.of.input as usize].ledger.duplicates += 1;
+                }
             }
         }
     })?;

@@ -140,7 +140,7 @@ pub fn choose(
     }
     let looks_back = rules.policy.per_person_days.max(rules.policy.cool_down_days);
     history.add((rules.today, looks_back), sent, rules.secret);
-    take_out(index, tally, withheld);
+    take_out(tally, withheld);
 }
 
 /// Every message that may be sent, list by list in the order of names.
@@ -191,11 +191,11 @@ fn room(past: &Past, rules: &MessageRules<'_>) -> Vec<u64> {
     room
 }
 
-fn take_out(index: &ListIndex, tally: &mut Tally, withheld: Vec<(Candidate, WithholdReason)>) {
+fn take_out(tally: &mut Tally, withheld: Vec<(Candidate, WithholdReason)>) {
     let mut gone: Vec<_> = tally.lists.iter().map(|list| vec![false; list.people.len()]).collect();
     for (Candidate { list, place, .. }, reason) in withheld {
         gone[list][place] = true;
-        tally.kept_back.add(index, tally.lists[list].people[place].member, reason);
+        tally.kept_back.add(tally.lists[list].people[place].member, reason);
     }
     for (list, gone) in tally.lists.iter_mut().zip(gone) {
         let mut gone = gone.into_iter();

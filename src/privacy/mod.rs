@@ -111,13 +111,15 @@ pub struct Audience {
     pub figure: Figure,
 }
 
-/// A person who may be written: matched, on a released list, barred by nobody.
+/// A person who may be written: matched, on a released list, barred by nobody; and of a pair whose
+/// contact that is, of whom the same is true.
 ///
 /// Only [`release`] makes one, and `output` takes nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Released {
     list: ListNo,
     key: MatchKey,
+    owner: Option<MatchKey>,
     shown: Shown,
 }
 
@@ -132,6 +134,12 @@ impl Released {
     #[must_use]
     pub const fn key(&self) -> MatchKey {
         self.key
+    }
+
+    /// The key of whose contact the person is, where lists hold contacts; both may be written.
+    #[must_use]
+    pub const fn owner(&self) -> Option<MatchKey> {
+        self.owner
     }
 
     /// The attributes that may be written.
@@ -194,11 +202,11 @@ pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
         let list = &mut counted[member.list.index()];
         list.slots.push(member.slot);
         // The same person in the list's other form: two numbers, one person, one row.
-        if kept_back.is_twin(&member) || index.fate(member.slot) != Fate::Matched {
+        if kept_back.is_stood_for(at) || index.member_fate(&member) != Fate::Matched {
             continue;
         }
         match gates.reason(index, &member, kept_back.dates(index, at)) {
-            Some(reason) => kept_back.add(index, at, reason),
+            Some(reason) => kept_back.add(at, reason),
             None => list.people.push(Person { slot: member.slot, member: at }),
         }
     }
@@ -311,6 +319,13 @@ fn judge(counted: &Counted, figure: Figure, (index, policy): (&ListIndex, &Polic
     }
 }
 
+/// The keys of both ends of a pair, none of a person alone. Pairs join people, so each is known by
+/// one key, in whichever form a list has the number.
+fn keys(index: &ListIndex, person: &Person) -> [Option<MatchKey>; 2] {
+    let owner = index.member(person.member).owner.and_then(|owner| index.owner_slot(owner));
+    [owner.map(|_| index.person(person.slot)), owner.map(|owner| index.person(owner))]
+}
+
 /// Applies the policy's floors to what was counted. `figures` are those of `counted`, in its order.
 #[must_use]
 pub fn release(
@@ -341,10 +356,9 @@ pub fn release(
         for (counted, shown) in lists.iter().zip(shown) {
             let list = counted.list;
             let slots = counted.people.iter().zip(shown);
-            people.extend(slots.map(|(person, shown)| Released {
-                list,
-                key: index.key(person.slot),
-                shown,
+            people.extend(slots.map(|(person, shown)| {
+                let [key, owner] = keys(index, person);
+                Released { list, key: key.unwrap_or(index.key(person.slot)), owner, shown }
             }));
         }
     }

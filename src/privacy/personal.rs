@@ -2,7 +2,8 @@
 //!
 //! People with numbers of a region that the policy excludes, and numbers that may have changed
 //! hands: the messenger verified an account of the number after the list's owner last dealt with
-//! its customer, so whoever has the account is likely somebody else. For messages also whoever neither
+//! its customer, so whoever has the account is likely somebody else. Of a pair both ends are asked:
+//! an address book that is older than its owner's account is somebody else's. For messages also whoever neither
 //! opted in nor dealt with that business within the policy's days, and everybody on the list of a
 //! business outside the pilot. Whoever is kept back counts in no floor, no figure and no attribute
 //! cell, as if nobody had the number.
@@ -12,11 +13,9 @@
 //! may a contact that lies ahead. Only where one of the two is blank is nothing known, and nobody
 //! kept back.
 
-use std::collections::HashMap;
-
 use super::WithholdReason;
 use crate::dates::{Day, Moment};
-use crate::join::{ListIndex, ListNo, Member, RowDates, SlotNo};
+use crate::join::{ListIndex, Member, RowDates, SameMembers, SlotNo};
 use crate::policy::{MessagingRules, OptInRecord, Policy, RecycledNumbers};
 
 /// What a policy and a day ask of every matched person.
@@ -35,7 +34,18 @@ impl Gates<'_> {
         member: &Member,
         dates: RowDates,
     ) -> Option<WithholdReason> {
-        let slot = member.slot;
+        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        let of_slot = |slot| self.reason_of(index, (member, slot), dates);
+        of_slot(member.slot).or_else(|| owner.and_then(of_slot))
+    }
+
+    /// Why somebody that a member names is kept back: the member itself, or whose contact it is.
+    fn reason_of(
+        &self,
+        index: &ListIndex,
+        (member, slot): (&Member, SlotNo),
+        dates: RowDates,
+    ) -> Option<WithholdReason> {
         let messaging = self.policy.messaging.as_ref();
         let recipient = &index.list_name(member.list).recipient;
         let region = index.attributes(slot).region();
@@ -81,36 +91,28 @@ fn is_recycled(verified: Option<Moment>, contact: Option<Moment>, today: Day) ->
 pub struct KeptBack {
     /// By member, as far as there is one.
     reasons: Vec<Option<WithholdReason>>,
-    /// Members whose list names the same person in another form before: they share a fate.
-    twins: HashMap<(ListNo, SlotNo), u32>,
+    /// Members of a list that are one, in several forms: they share a fate.
+    same: SameMembers,
 }
 
 impl KeptBack {
     pub(super) fn nobody(index: &ListIndex) -> Self {
-        Self { reasons: Vec::new(), twins: index.twins_in_one_list() }
+        Self { reasons: Vec::new(), same: index.same_members() }
     }
 
     /// Whether another member of the list stands for the person.
-    pub(super) fn is_twin(&self, member: &Member) -> bool {
-        self.twins.contains_key(&(member.list, member.slot))
-    }
-
-    /// The same person in the same list's other form.
-    fn twin_of(&self, index: &ListIndex, list: ListNo, slot: SlotNo) -> Option<u32> {
-        self.twins.get(&(list, index.twin(slot)?)).copied()
+    pub(super) fn is_stood_for(&self, at: u32) -> bool {
+        self.same.is_stood_for(at)
     }
 
     /// The dates of every row of the list that names the person.
     pub(super) fn dates(&self, index: &ListIndex, at: u32) -> RowDates {
-        let member = index.member(at);
-        let twin = self.twin_of(index, member.list, member.slot);
-        index.dates(at).merged(twin.map_or_else(RowDates::default, |at| index.dates(at)))
+        let dates = self.same.all_of(at).map(|at| index.dates(at));
+        dates.fold(RowDates::default(), RowDates::merged)
     }
 
-    pub(super) fn add(&mut self, index: &ListIndex, at: u32, reason: WithholdReason) {
-        let member = index.member(at);
-        let twin = self.twin_of(index, member.list, member.slot);
-        for at in [Some(at), twin].into_iter().flatten() {
+    pub(super) fn add(&mut self, at: u32, reason: WithholdReason) {
+        for at in self.same.all_of(at) {
             if self.reasons.len() <= at as usize {
                 self.reasons.resize(at as usize + 1, None);
             }

@@ -37,6 +37,8 @@ pub struct Rules {
     pub noise: Option<Noise>,
     /// The world is for messages of businesses, and not for ads.
     pub messaging: Option<Messaging>,
+    /// The world is for friend suggestions: list rows are contacts, each with its owner.
+    pub pairs: bool,
     /// Two letters.
     pub excluded_region: Option<&'static str>,
     pub opt_out_country: Option<&'static str>,
@@ -165,6 +167,7 @@ impl World {
             attribute_cell: 1 + random.below(4),
             noise: None,
             messaging: None,
+            pairs: false,
             excluded_region: random.one_in(6).then(|| random.pick(&["US", "MX", "IT"])),
             opt_out_country: Some("US"),
             lists,
@@ -172,10 +175,32 @@ impl World {
         };
         let messaging = random.one_in(4).then(|| messaging(random));
         let noise = noise(random).filter(|_| messaging.is_none());
-        let rules = Rules { noise, messaging, ..rules };
+        let pairs = messaging.is_none() && noise.is_none() && random.one_in(2);
+        let rules = Rules { noise, messaging, pairs, ..rules };
         let mut world = Self { people, accounts, list_rows, opt_outs, hashed_opt_outs, rules };
+        if pairs {
+            world.give_owners(random);
+        }
         world.settle();
         world
+    }
+
+    /// Makes every list row a contact of several people: mostly of a few who have accounts.
+    fn give_owners(&mut self, random: &mut Random) {
+        let has_account = |person: &&Person| {
+            self.accounts.iter().any(|account| account.digits.as_ref() == Some(&person.digits))
+        };
+        let users: Vec<_> = self.people.iter().filter(has_account).take(5).collect();
+        let all: Vec<_> = self.people.iter().collect();
+        for (list, rows) in self.rules.lists.iter().zip(&mut self.list_rows) {
+            let owned = |row: &String| {
+                let of_users = !users.is_empty() && !random.one_in(5);
+                let owner = random.pick(if of_users { &users } else { &all });
+                let cell = owner_cell(owner, list, random);
+                format!("{},{}\n", row.trim_end_matches('\n'), csv_cell(&cell))
+            };
+            *rows = rows.iter().flat_map(|row| [row, row, row]).map(owned).collect();
+        }
     }
 
     /// Names the second opt-out file only where it has a row: an empty one refuses the run.
@@ -202,10 +227,11 @@ impl World {
         write("accounts.csv", text);
         for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
             let header = match list.hashed {
-                Some(_) => "phone_sha256,note,last_contact_at,opted_in_at\n",
-                None => "phone,country,last_contact_at,opted_in_at\n",
+                Some(_) => "phone_sha256,note,last_contact_at,opted_in_at",
+                None => "phone,country,last_contact_at,opted_in_at",
             };
-            write(&list.file, header.to_owned() + &rows.concat());
+            let owner = if self.rules.pairs { ",owner_phone" } else { "" };
+            write(&list.file, format!("{header}{owner}\n{}", rows.concat()));
         }
         let mut text = "phone,purpose,opted_out_at\n".to_owned();
         for it in &self.opt_outs {
@@ -225,12 +251,13 @@ impl World {
     /// The job file, for the program.
     pub fn job_file(&self) -> String {
         let mut job = JOB.split("[[lists]]").next().unwrap().to_owned();
-        if self.rules.messaging.is_some() {
+        if self.purpose() != Purpose::Ads {
+            let purpose = format!("purpose = \"{}\"", self.purpose().name());
             let files = "files = [\"accounts.csv\"]";
             let columns = "columns = { consent = \"consent_ads\" }";
             assert!(job.contains(files));
             job = job
-                .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
+                .replace("purpose = \"ads\"", &purpose)
                 .replace(files, &format!("{files}\n{columns}"));
         }
         for list in &self.rules.lists {
@@ -273,7 +300,7 @@ impl World {
         };
         let policy = self.policy();
         let mut accounts = files("accounts.csv");
-        if self.rules.messaging.is_some() {
+        if self.purpose() != Purpose::Ads {
             accounts.columns.insert(Field::Consent, "consent_ads".to_owned());
         }
         Job {
@@ -306,13 +333,20 @@ impl World {
     pub fn purpose(&self) -> Purpose {
         match self.rules.messaging {
             Some(_) => Purpose::BusinessMessaging,
+            None if self.rules.pairs => Purpose::FriendSuggestions,
             None => Purpose::Ads,
         }
     }
 
     pub fn policy(&self) -> String {
         let policy = self.policy_of_ads();
-        self.rules.messaging.as_ref().map_or(policy.clone(), |it| policy_of_messages(&policy, it))
+        match &self.rules.messaging {
+            Some(rules) => policy_of_messages(&policy, rules),
+            None if self.rules.pairs => {
+                policy_without_figures(&policy, self.purpose(), "owner_phone").concat()
+            }
+            None => policy,
+        }
     }
 
     fn policy_of_ads(&self) -> String {
@@ -359,16 +393,22 @@ fn messaging(random: &mut Random) -> Messaging {
     }
 }
 
-/// The same rules for messages as far as they can be; its `[messaging]` instead of what ads have.
-fn policy_of_messages(ads: &str, rules: &Messaging) -> String {
+/// The same rules for another purpose as far as they can be, with a column more of lists and
+/// without what only ads have: what stands before that, and what behind it.
+fn policy_without_figures(ads: &str, purpose: Purpose, column: &str) -> [String; 2] {
     let (head, rest) = ads.split_once("[floors]").unwrap();
     let opt_outs = rest.split_once("[opt_outs]").unwrap().1;
     let columns = "\"consent\", \"os\", \"device\", \"verified_at\"";
     assert!(head.contains(columns) && head.contains("\"last_contact_at\"]"));
     let head = head
-        .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
+        .replace("purpose = \"ads\"", &format!("purpose = \"{}\"", purpose.name()))
         .replace(columns, "\"consent\", \"verified_at\"")
-        .replace("\"last_contact_at\"]", "\"last_contact_at\", \"opted_in_at\"]");
+        .replace("\"last_contact_at\"]", &format!("\"last_contact_at\", \"{column}\"]"));
+    [head, format!("[opt_outs]{opt_outs}")]
+}
+
+fn policy_of_messages(ads: &str, rules: &Messaging) -> String {
+    let [head, rest] = policy_without_figures(ads, Purpose::BusinessMessaging, "opted_in_at");
     let records = [(rules.opt_in_in_list, "list"), (rules.opt_in_in_export, "export")];
     let records: Vec<_> = records.iter().filter(|it| it.0).map(|it| it.1).collect();
     let days = Day::today().days_since(Day::from_text(GROUND_FROM).unwrap()).unwrap();
@@ -379,7 +419,7 @@ fn policy_of_messages(ads: &str, rules: &Messaging) -> String {
     format!(
         "{head}[messaging]\nopt_in_records = {records:?}\nopted_in_within_days = {days}\n\
          contacted_within_days = {days}\ncool_down_days = 7\nmost_per_person = 9\n\
-         per_person_days = 7\nwaves = 1\n\n{}[opt_outs]{opt_outs}",
+         per_person_days = 7\nwaves = 1\n\n{}{rest}",
         pilot.collect::<String>()
     )
 }
@@ -460,6 +500,16 @@ fn list_cell(person: &Person, random: &mut Random) -> String {
         2 => format!("+{};+12025550199", person.digits),
         3..=9 => person.home.clone(),
         _ => abroad(person, random),
+    }
+}
+
+fn owner_cell(owner: &Person, list: &List, random: &mut Random) -> String {
+    match (random.below(12), list.hashed) {
+        (0, _) => random.pick(&["", "nobody", "123", "4.47911E+11"]).to_owned(),
+        (1, _) => owner.aliases.first().unwrap_or(&owner.home).clone(),
+        (2..7, Some(form)) => hashed_cell(&owner.digits, form, random),
+        (2..4, _) => owner.digits.clone(),
+        _ => abroad(owner, random),
     }
 }
 

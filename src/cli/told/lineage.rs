@@ -168,8 +168,9 @@ impl Dataset {
     /// matches.
     pub fn of_run(folder: &Path, manifest: &Manifest) -> Self {
         let mut run = Self::of_path(folder);
-        let tables = manifest.files.keys().filter_map(|file| table(file)).collect::<Vec<_>>();
-        let schema = facet("1-2-0/SchemaDatasetFacet", json!({ "fields": tables }));
+        let tables = manifest.files.keys().filter_map(|file| table(file, &manifest.purpose));
+        let tables = json!({ "fields": tables.collect::<Vec<_>>() });
+        let schema = facet("1-2-0/SchemaDatasetFacet", tables);
         run.facets.insert("schema".to_owned(), schema);
         if let Ok(text) = std::fs::read(folder.join(MANIFEST)) {
             let version = json!({ "datasetVersion": output::digest(&text) });
@@ -199,8 +200,8 @@ impl Dataset {
 }
 
 /// A table of the run as a field with fields; none of what is no table.
-fn table(file: &str) -> Option<Value> {
-    let schema = output::schema_of(file)?;
+fn table(file: &str, purpose: &str) -> Option<Value> {
+    let schema = output::schema_of(file, purpose)?;
     let fields = schema
         .fields()
         .iter()

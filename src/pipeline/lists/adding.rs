@@ -1,8 +1,8 @@
 //! Where do list rows go: into the index at once, or into a store until there is room for them?
 
-use super::{Found, Group, Indexing};
-use crate::join::{Added, GroupNo, ListBuilder, ListName, ListNo, ListStore, RowDates, RowOf};
-use crate::key::Form;
+use super::{About, Found, Group, Indexing};
+use crate::join::{Added, GroupNo, Home, ListBuilder, ListName, ListNo, ListStore, RowOf};
+use crate::key::{Form, Listed};
 use crate::normalise::Region;
 use crate::pipeline::RunError;
 
@@ -61,19 +61,21 @@ pub(in crate::pipeline) const fn is_crowded(repeats: u64, all: u64) -> bool {
     rows >= CROWDED_ROWS && rows * CROWDED_SHARE > all
 }
 
+/// What a row's number is a member of.
+fn home(index: &mut ListBuilder, list: ListNo, owner: Option<Listed>) -> Home {
+    Home { list, owner: owner.map(|owner| index.owner(owner)) }
+}
+
 impl Indexing<'_, '_> {
     /// Adds the number of a row that has one.
-    pub(super) fn add_one(
-        &mut self,
-        list: ListNo,
-        found: Found,
-        dates: RowDates,
-    ) -> Result<(), RunError> {
+    pub(super) fn add_one(&mut self, found: Found, about: About) -> Result<(), RunError> {
+        let About { list, owner, dates } = about;
         let tells = self.lists.tells_countries[self.input as usize];
         let country = found.country.filter(|_| tells);
         match &mut self.rows_to {
             RowsTo::Index(index) => {
-                let added = index.add(list, found.listed, Some(self.input));
+                let home = home(index, list, owner);
+                let added = index.add(home, found.listed, Some(self.input));
                 index.date(added.member(), dates);
                 self.count(added, country);
                 if let Added::Duplicate(_) = added {
@@ -83,7 +85,7 @@ impl Indexing<'_, '_> {
             }
             RowsTo::Store(store) => {
                 let of = RowOf { input: self.input, group: None, dates, country };
-                Ok(store.add(list, found.listed, of)?)
+                Ok(store.add(list, found.listed, owner, of)?)
             }
         }
     }
@@ -91,16 +93,17 @@ impl Indexing<'_, '_> {
     /// Adds the numbers of a row that has several.
     pub(super) fn add_several(
         &mut self,
-        list: ListNo,
         several: Vec<Found>,
-        dates: RowDates,
+        about: About,
     ) -> Result<(), RunError> {
+        let About { list, owner, dates } = about;
         let number = GroupNo(u32::try_from(self.lists.groups.len()).unwrap_or(u32::MAX));
         let mut members = Vec::new();
         for Found { listed, country } in several {
             match &mut self.rows_to {
                 RowsTo::Index(index) => {
-                    let added = index.add(list, listed, None);
+                    let home = home(index, list, owner);
+                    let added = index.add(home, listed, None);
                     index.date(added.member(), dates);
                     self.count(added, country);
                     if let Added::Member(member) = added {
@@ -109,7 +112,7 @@ impl Indexing<'_, '_> {
                 }
                 RowsTo::Store(store) => {
                     let of = RowOf { input: self.input, group: Some(number), dates, country };
-                    store.add(list, listed, of)?;
+                    store.add(list, listed, owner, of)?;
                 }
             }
         }

@@ -269,7 +269,7 @@ fn accounts(
         keyer,
         blank: job.policy.blank_consent,
         pass: Pass::Only,
-        messaging: None,
+        purpose: job.purpose,
     };
     let mut told = dialect::Told::default();
     for (input, location) in (0..).zip(&job.accounts.locations) {

@@ -11,11 +11,13 @@
 mod advertiser;
 mod flow;
 mod history;
+mod rows;
 mod words;
 
 use std::fmt::Write;
 
 use super::{HASHED, InputReport, OTHERS, Report, Stage};
+use rows::Rows;
 use words::{
     Escaped, bytes, country, duration, file_name, grouped, many, moment, percent, reason, share,
 };
@@ -87,16 +89,17 @@ fn head(html: &mut String, report: &Report) {
         moment(&report.started_at),
     );
     let lists = report.lists.len() as u64;
+    let rows = Rows::of(report);
     let facts = [
         (
-            "People released",
+            rows.released,
             grouped(released),
             format!("on {} of {}", grouped(told), many(lists, "list")),
         ),
         (
             "Match rate",
             percent(matched, numbers),
-            format!("{} of {}", grouped(matched), many(numbers, "number")),
+            format!("{} of {}", grouped(matched), many(numbers, rows.one)),
         ),
         (
             "Export",
@@ -240,11 +243,12 @@ fn lists(html: &mut String, report: &Report) {
     if report.lists.is_empty() {
         return;
     }
-    html.push_str(
-        "<section id=\"lists\"><h2>Lists</h2><p class=\"note\">By their row in \
-         <code>audiences.parquet</code>, which has their names.</p><div class=\"wide\"><table>\
-         <thead><tr><th>List<th class=\"n\">Numbers<th class=\"n\">Matched<th class=\"n\">Rate\
-         <th class=\"n\">Released<th>Withheld because</tr></thead><tbody>",
+    let Rows { many: numbers, names, .. } = Rows::of(report);
+    let _ = write!(
+        html,
+        "<section id=\"lists\"><h2>Lists</h2><p class=\"note\">{names}</p><div class=\"wide\">\
+         <table><thead><tr><th>List<th class=\"n\">{numbers}<th class=\"n\">Matched\
+         <th class=\"n\">Rate<th class=\"n\">Released<th>Withheld because</tr></thead><tbody>",
     );
     for list in &report.lists {
         let _ = write!(
@@ -267,10 +271,11 @@ fn countries(html: &mut String, report: &Report) {
     if report.countries.is_empty() {
         return;
     }
-    html.push_str(
-        "<section id=\"countries\"><h2>Match rate by country</h2><p class=\"note\">Of the distinct \
-         numbers on the lists, how many are an account of somebody who may be used. Countries with \
-         fewer people than the policy’s floor stand together.</p>",
+    let _ = write!(
+        html,
+        "<section id=\"countries\"><h2>Match rate by country</h2><p class=\"note\">{} Countries \
+         with fewer people than the policy’s floor stand together.</p>",
+        Rows::of(report).countries,
     );
     bars(
         html,

@@ -1,0 +1,363 @@
+//! Where lists are people's address books: which pairs come out, in whichever form numbers stand
+//! there, and that they go again when either end says no. Worlds of them are `worlds.rs`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use phonematch::consent::Purpose;
+use phonematch::input::{Field, Location};
+use phonematch::job::{
+    Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource, Phones,
+    Previous, SeveralNumbers,
+};
+use phonematch::key::Secret;
+use phonematch::pipeline::{self, Outcome, Threads, Watch};
+use phonematch::report::Report;
+use serde_json::json;
+
+use crate::support::keys::{Form, digest, token};
+use crate::support::people::{KINDS_WITHOUT_ALIAS, Person, person};
+use crate::support::random::Random;
+use crate::support::{SECRET_HEX, Scene, finish, phonematch, published_bytes, tables};
+
+const RECIPIENT: &str = "suggestions";
+
+/// Owner and contact.
+type Pair = (String, String);
+
+fn ready_policy() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(root.join("fixtures/policies/friend_suggestions.toml")).unwrap()
+}
+
+/// Address books of one list in two files, in which owners and contacts stand as numbers and as
+/// digests of either form, and the pairs that are to come of them.
+struct Books {
+    scene: Scene,
+    expected: BTreeSet<Pair>,
+}
+
+fn any_form(random: &mut Random) -> Form {
+    random.pick(&[Form::E164, Form::Digits])
+}
+
+impl Books {
+    fn drawn(seed: u64) -> Self {
+        let (scene, random) = (Scene::empty(), &mut Random(seed));
+        let people: Vec<_> = (0..KINDS_WITHOUT_ALIAS)
+            .flat_map(|kind| (0..8).map(move |line| person(kind, line)))
+            .collect();
+        let mut text = "phone,consent_friend_suggestions,gpc,verified_at\n".to_owned();
+        let mut verified = BTreeMap::new();
+        let mut barred = BTreeSet::new();
+        for Person { digits, .. } in &people[..26] {
+            let at = random.pick(&["", "2024-05-01", "2026-05-01"]);
+            let says = random.pick(&["granted,", "yes,0", ",", ",", "granted,", "denied,", ",1"]);
+            let says = if random.one_in(4) { says } else { "granted," };
+            if says == "denied," || says == ",1" {
+                barred.insert(digits.clone());
+            }
+            verified.insert(digits.clone(), at);
+            text += &format!("{digits},{says},{at}\n");
+        }
+        scene.write("accounts.csv", text);
+        let [one, other] = [0, 0].map(|_| random.pick_ref(&people).digits.clone());
+        scene.write("opt_outs.csv", format!("phone,purpose\n+{one},friend_suggestions\n"));
+        let hashed = hex::encode(digest(&other, any_form(random)));
+        scene.write("opt_outs-hashed.csv", format!("phone_sha256,purpose\n{hashed},\n"));
+        barred.extend([one, other]);
+
+        // The latest contact of each pair, over all its rows.
+        let mut contacts = BTreeMap::<Pair, &str>::new();
+        for file in ["book-1.csv", "book-2.csv"] {
+            let mut text = "phone,phone_sha256,country,owner_phone,last_contact_at\n".to_owned();
+            for _ in 0..160 {
+                let owner = random.pick_ref(&people[..9]);
+                let contact = random.pick_ref(&people);
+                let at = random.pick(&["", "2025-01-01", "2027-01-01", "2023-01-01"]);
+                let at = if at == "2027-01-01" { "" } else { at };
+                text += &format!("{},{},{at}\n", cells(contact, random), owner_cell(owner, random));
+                let latest = contacts.entry((owner.digits.clone(), contact.digits.clone()));
+                let latest = latest.or_default();
+                *latest = (*latest).max(at);
+            }
+            text += &format!("+{},,,nobody,\n,,,+{},\n", people[0].digits, people[0].digits);
+            scene.write(file, text);
+        }
+        let may_be = |digits: &String, contact: &str| {
+            let verified = verified.get(digits).filter(|_| !barred.contains(digits));
+            verified.is_some_and(|at| at.is_empty() || contact.is_empty() || *at < contact)
+        };
+        let comes_out = |((owner, contact), at): &(&Pair, &&str)| {
+            owner != contact && may_be(owner, at) && may_be(contact, at)
+        };
+        let expected = contacts.iter().filter(comes_out).map(|(pair, _)| pair.clone()).collect();
+        Self { scene, expected }
+    }
+
+    fn job(&self, out: &str, memory: Option<MemoryBudget>) -> Job {
+        let scene = &self.scene;
+        let id = |text: &str| Identifier::from_text(text.as_bytes());
+        let files = |names: &[&str]| Files {
+            locations: names.iter().map(|name| Location::Path(scene.at(name))).collect(),
+            columns: BTreeMap::<Field, String>::new(),
+        };
+        Job {
+            name: id("suggestions").unwrap(),
+            purpose: Purpose::FriendSuggestions,
+            policy_digest: String::new(),
+            policy: toml::from_str(&ready_policy()).unwrap(),
+            secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
+            accounts: files(&["accounts.csv"]),
+            lists: vec![ListSource {
+                files: files(&["book-1.csv", "book-2.csv"]),
+                recipient: id(RECIPIENT),
+                id: id("books"),
+                country: None,
+                phones: Phones::ByColumn,
+                several_numbers: SeveralNumbers::Reject,
+            }],
+            opt_outs: OptOutSource {
+                patterns: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
+                base: scene.path().to_owned(),
+                ..OptOutSource::default()
+            },
+            out: scene.at(out),
+            if_exists: IfExists::Error,
+            previous: Previous::None,
+            ledger: scene.at("ledger"),
+            history: scene.at("history"),
+            gates: Gates::NONE,
+            memory,
+        }
+    }
+
+    fn run(&self, out: &str, threads: usize, memory: Option<MemoryBudget>) -> Box<Report> {
+        let job = self.job(out, memory);
+        let run = || pipeline::run(&job, &Watch::default()).unwrap();
+        match Threads::new(threads).unwrap().run(run) {
+            Outcome::Published { report, .. } => report,
+            Outcome::Skipped { .. } => panic!("nothing was there"),
+        }
+    }
+}
+
+fn cells(contact: &Person, random: &mut Random) -> String {
+    match random.below(3) {
+        0 => format!("+{},,", contact.digits),
+        1 => format!("{},,{}", contact.home, contact.country),
+        _ => format!(",{},", hex::encode(digest(&contact.digits, any_form(random)))),
+    }
+}
+
+fn owner_cell(owner: &Person, random: &mut Random) -> String {
+    match random.below(3) {
+        0 => format!("+{}", owner.digits),
+        1 => owner.digits.clone(),
+        _ => hex::encode(digest(&owner.digits, any_form(random))),
+    }
+}
+
+/// The pairs that came out, as numbers. One person has one token, on whichever end.
+fn found_pairs(run: &Path) -> BTreeSet<Pair> {
+    let people = (0..KINDS_WITHOUT_ALIAS).flat_map(|kind| (0..8).map(move |at| person(kind, at)));
+    let names: BTreeMap<_, _> = people
+        .map(|person| (token(SECRET_HEX, RECIPIENT, &person.digits, Form::E164), person.digits))
+        .collect();
+    let rows = tables::rows(&run.join("matches.parquet"));
+    let name = |row: &tables::Row, column: &str| names[&row[column]].clone();
+    let pairs: BTreeSet<_> =
+        rows.iter().map(|row| (name(row, "owner_token"), name(row, "token"))).collect();
+    assert_eq!(pairs.len(), rows.len(), "a pair came out twice");
+    let order: Vec<_> = rows.iter().map(|row| (&row["token"], &row["owner_token"])).collect();
+    assert!(order.is_sorted());
+    pairs
+}
+
+fn must_balance(report: &Report) {
+    for input in &report.inputs {
+        let counted = input.rejected
+            + input.barred
+            + input.duplicates
+            + input.unmatched
+            + input.withheld
+            + input.released;
+        assert_eq!(input.rows_read, counted, "{input:?}");
+    }
+}
+
+#[test]
+fn pairs_come_out_once_in_whatever_form_either_end_stands_there() {
+    let (mut pairs, mut outcomes) = (0, BTreeMap::<&str, u64>::new());
+    for seed in 0..12 {
+        let books = Books::drawn(seed);
+        let report = books.run("run", 1, None);
+        must_balance(&report);
+        assert_eq!(found_pairs(&books.scene.at("run")), books.expected, "books {seed}");
+        assert!(tables::rows(&books.scene.at("run/audiences.parquet")).is_empty());
+        pairs += books.expected.len();
+        for input in report.inputs.iter().filter(|input| input.role == "list") {
+            *outcomes.entry("rejected").or_default() += input.rejected;
+            *outcomes.entry("barred").or_default() += input.barred;
+            *outcomes.entry("duplicates").or_default() += input.duplicates;
+            *outcomes.entry("unmatched").or_default() += input.unmatched;
+            *outcomes.entry("withheld").or_default() += input.withheld;
+        }
+    }
+    assert!(pairs > 500, "{pairs}");
+    assert_eq!(outcomes["rejected"], 2 * 2 * 12);
+    assert!(outcomes.values().all(|&rows| rows > 20), "{outcomes:?}");
+}
+
+#[test]
+fn any_memory_and_any_number_of_threads_give_the_same_pairs_and_counts() {
+    for seed in 20..24 {
+        let books = Books::drawn(seed);
+        let whole = books.run("whole", 1, None);
+        let bytes = published_bytes(&books.scene.at("whole"));
+        let counts = |report: &Report| json!([report.inputs, report.lists, report.countries]);
+        for (memory, fewest, threads) in [(0, 30, 2), (2_000, 8, 1), (12_000, 2, 3)] {
+            let out = format!("memory-{memory}");
+            let report = books.run(&out, threads, Some(MemoryBudget::Lists(memory)));
+            assert!(report.passes >= fewest, "{} passes", report.passes);
+            assert_eq!(counts(&report), counts(&whole), "books {seed}, {memory} bytes");
+            assert!(published_bytes(&books.scene.at(&out)) == bytes, "books {seed}, {memory}");
+        }
+        let report = books.run("threads", 4, None);
+        assert_eq!(counts(&report), counts(&whole));
+        assert!(published_bytes(&books.scene.at("threads")) == bytes);
+    }
+}
+
+/// An account that is younger than the last contact is another person's, on either end.
+#[test]
+fn whoever_has_taken_over_a_number_is_on_neither_end() {
+    let books = Books::drawn(1);
+    let [owner, contact, young] = ["12025550100", "12025550101", "12025550102"];
+    books.scene.write(
+        "accounts.csv",
+        format!(
+            "phone,consent_friend_suggestions,verified_at\n{owner},,2020-01-01\n\
+             {contact},,2020-01-01\n{young},,2026-01-01\n"
+        ),
+    );
+    books.scene.write("opt_outs.csv", "phone,purpose\n+442079460999,\n");
+    books.scene.write("opt_outs-hashed.csv", format!("phone_sha256,purpose\n{:064x},\n", 1));
+    let head = "phone,owner_phone,last_contact_at\n";
+    let book = |rows: &[[&str; 2]]| {
+        let row = |[owner, contact]: &[&str; 2]| format!("+{contact},{owner},2024-01-01\n");
+        head.to_owned() + &rows.iter().map(row).collect::<String>()
+    };
+    books.scene.write("book-1.csv", book(&[[owner, contact], [owner, young], [young, contact]]));
+    books.scene.write("book-2.csv", book(&[[contact, owner], [contact, contact]]));
+    let report = books.run("run", 1, None);
+    let expected = [(owner, contact), (contact, owner)];
+    let expected = expected.map(|(owner, contact)| (owner.to_owned(), contact.to_owned()));
+    assert_eq!(found_pairs(&books.scene.at("run")), BTreeSet::from(expected));
+    let withheld = &report.inputs.iter().find(|input| input.file.ends_with("book-1.csv")).unwrap();
+    assert_eq!(withheld.withheld_by, BTreeMap::from([("recycled_number".to_owned(), 2)]));
+}
+
+/// The sample of the purpose, run on two nights: somebody left between them.
+pub fn published() -> Scene {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let scene = Scene::copy_of(&root.join("fixtures/purposes/friend_suggestions"));
+    let job = scene.read("job.toml").replace("previous = \"none\"\n", "");
+    let secret = "file = \"../../../target/purposes.key\"";
+    assert!(job.contains(secret));
+    scene.write("job.toml", job.replace(secret, "file = \"secret.key\""));
+    scene.publish(&["--out", "before"]);
+    scene.append("opt_outs.csv", "+442079460005,,2026-11-11\n");
+    scene.publish(&["--out", "run"]);
+    scene
+}
+
+fn in_scene(scene: &Scene, arguments: &[&str]) -> crate::support::Outcome {
+    let mut command = phonematch();
+    command.current_dir(scene.path()).args(arguments);
+    finish(&mut command)
+}
+
+#[test]
+fn pairs_of_somebody_who_left_are_taken_back_on_either_end_and_the_chain_holds() {
+    let scene = published();
+    let pairs = |run: &str, table: &str| -> BTreeSet<Pair> {
+        let rows = tables::rows(&scene.at(run).join(table));
+        rows.iter().map(|row| (row["owner_token"].clone(), row["token"].clone())).collect()
+    };
+    let before = pairs("before", "matches.parquet");
+    let now = pairs("run", "matches.parquet");
+    let gone: BTreeSet<_> = before.difference(&now).cloned().collect();
+    assert_eq!(pairs("run", "removed.parquet"), gone);
+    let leaver = token(SECRET_HEX, RECIPIENT, "442079460005", Form::E164);
+    assert!(gone.iter().any(|pair| pair.0 == leaver) && gone.iter().any(|pair| pair.1 == leaver));
+    assert!(gone.iter().all(|pair| pair.0 == leaver || pair.1 == leaver), "{gone:?}");
+    scene.audit("run").must_end_with(0);
+    // The run before holds pairs of somebody who has said no since, as owner and as contact.
+    let audit = scene.audit("before").must_end_with(65);
+    let said = audit.stdout + &audit.stderr;
+    assert!(said.contains("barred people"), "{said}");
+    let chain =
+        ["audit", "run", "--chain", "--opt-outs", "opt_outs.csv", "--secret-file", "secret.key"];
+    in_scene(&scene, &chain).must_end_with(0);
+
+    let diff = in_scene(&scene, &["diff", "before", "run", "--json"]).must_end_with(0).json();
+    assert_eq!(diff["after"]["purpose"], "friend_suggestions");
+    let list = &diff["lists"][0];
+    assert_eq!(list["people"], json!({"before": before.len(), "after": now.len()}));
+    assert_eq!((&list["removed"], &list["added"]), (&json!(gone.len()), &json!(0)));
+    let inspected = in_scene(&scene, &["inspect", "run"]).must_end_with(0);
+    let released = format!("{} matches", now.len());
+    assert!(inspected.stdout.contains(&released), "{}", inspected.stdout);
+    for file in crate::support::files_under(&scene.at("run")) {
+        let bytes = fs::read(&file).unwrap();
+        let holds = bytes.windows(9).any(|some| some == b"207946000" || some == b"207946001");
+        assert!(!holds, "{} holds a number", file.display());
+    }
+    let page = scene.read("run/report.html");
+    assert!(page.contains("friend suggestions") && page.contains(&format!(">{}<", now.len())));
+}
+
+/// An owner who said no, alone: nobody names the owner as a contact.
+#[test]
+fn the_audit_looks_for_barred_people_among_owners_too() {
+    let scene = published();
+    scene.edit(
+        "contacts.csv",
+        "owner_phone,last_contact_at\n",
+        "owner_phone,last_contact_at\n+442079460001,GB,+442079460040,\n",
+    );
+    scene.publish(&["--out", "third"]);
+    scene.append("opt_outs.csv", "+442079460040,,2026-11-12\n");
+    let owner = token(SECRET_HEX, RECIPIENT, "442079460040", Form::E164);
+    let rows = tables::rows(&scene.at("third/matches.parquet"));
+    let as_owner = rows.iter().filter(|row| row["owner_token"] == owner).count();
+    assert_eq!(as_owner, 1);
+    scene.audit("third").must_end_with(65);
+    scene.publish(&["--out", "fourth"]);
+    scene.audit("fourth").must_end_with(0);
+    let rows = tables::rows(&scene.at("fourth/matches.parquet"));
+    assert!(rows.iter().all(|row| row["owner_token"] != owner && row["token"] != owner));
+}
+
+#[test]
+fn a_book_without_owners_is_refused_by_match_and_by_validate() {
+    let scene = published();
+    let whole = in_scene(&scene, &["validate", "--job", "job.toml", "--json"]).must_end_with(0);
+    let checks = whole.json();
+    let inputs = checks["inputs"].as_array().unwrap();
+    let list = inputs.iter().find(|input| input["role"] == "list").unwrap();
+    let report = scene.report("run");
+    let inputs = report["inputs"].as_array().unwrap();
+    let input = inputs.iter().find(|input| input["role"] == "list").unwrap();
+    let count = |outcome: &str| input[outcome].as_u64().unwrap();
+    assert_eq!(list["matches"]["matched"], count("released") + count("withheld"));
+    scene.edit("contacts.csv", "owner_phone", "whoever");
+    for command in ["match", "validate"] {
+        let outcome = in_scene(&scene, &[command, "--job", "job.toml"]);
+        assert_ne!(outcome.code, Some(0));
+        let said = outcome.stderr + &outcome.stdout;
+        assert!(said.contains("owner_phone"), "{said}");
+    }
+}
