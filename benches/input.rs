@@ -34,6 +34,7 @@ fn export(folder: &Path) -> Vec<u8> {
         denied: 0.05,
         countries: Vec::new(),
         seed: 42,
+        night: 0,
     };
     synth::write(&world, folder).expect("made-up files");
     fs::read(folder.join("accounts.csv")).expect("the export")

@@ -51,6 +51,7 @@ impl Scene {
             denied: 0.05,
             countries: Vec::new(),
             seed: 42,
+            night: 0,
         };
         synth::write(&world, folder.path()).expect("made-up files");
         let secret = Secret::from_file_content(&[42; 32]).expect("32 bytes");

@@ -11,18 +11,22 @@
 //! The numbers are a pure function of (seed, index). Indices below `accounts` are accounts; those
 //! behind are people who have none. So a list row points at an account without either being
 //! stored, and the overlap is known by construction. An index becomes a number by a permutation of
-//! its country's block (`random.rs`), which therefore repeats nothing.
+//! its country's block (`random.rs`), which therefore repeats nothing. A world also has nights that
+//! follow one another (`nights.rs`).
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::dates::Day;
 use crate::normalise::Region;
 
+mod nights;
 mod plans;
 mod random;
 mod spelling;
 
+pub use nights::{FIRST_DAY, MOST_NIGHTS};
 use plans::{PLANS, Plan};
 use random::{Permutation, Random, Stream, mix};
 use spelling::Spelling;
@@ -48,6 +52,9 @@ pub struct World {
     pub countries: Vec<Region>,
     /// Where all randomness comes from.
     pub seed: u64,
+    /// How many nights have passed since the world began, at most [`MOST_NIGHTS`]: each a little
+    /// is different, and two people more have opted out.
+    pub night: u32,
 }
 
 /// What was written.
@@ -83,6 +90,9 @@ pub enum SynthError {
         /// The country asked for.
         country: Region,
     },
+    /// The night lies beyond the last one.
+    #[error("a world has {MOST_NIGHTS} nights")]
+    TooLate,
     /// The countries' patterns do not hold that many numbers.
     #[error("{asked} different numbers do not fit the patterns of these countries")]
     TooMany {
@@ -154,6 +164,10 @@ struct People<'a> {
     slots: Vec<Slot>,
     overlap: Permutation,
     suppressed: Permutation,
+    /// List rows by whose people register.
+    hoped_for: Permutation,
+    /// List rows by whose people opt out.
+    leaving: Permutation,
 }
 
 struct Country {
@@ -188,6 +202,9 @@ impl<'a> People<'a> {
                 return Err(SynthError::Share { name });
             }
         }
+        if world.night > MOST_NIGHTS {
+            return Err(SynthError::TooLate);
+        }
         let mut plans = Vec::new();
         for &country in &world.countries {
             let known = PLANS.iter().find(|plan| plan.region == country.code());
@@ -205,6 +222,8 @@ impl<'a> People<'a> {
             slots.swap(last, random.index(last + 1));
         }
         let asked = world.accounts.saturating_add(world.list).saturating_add(world.opt_outs);
+        let later = if world.night > 0 { nights::indices(world.accounts, world.list) } else { 0 };
+        let asked = asked.saturating_add(later);
         let rounds = asked / slots.len() as u64 + 1;
         let fits = |plan: &&Plan| {
             rounds.checked_mul(plan.weight).is_some_and(|needed| needed <= plan.capacity())
@@ -219,15 +238,17 @@ impl<'a> People<'a> {
                 numbers: Permutation::new(plan.capacity(), mix(world.seed ^ plan.calling_code)),
             })
             .collect();
-        let shuffled = |stream: Stream| {
-            Permutation::new(world.accounts.max(1), mix(world.seed.wrapping_add(stream as u64)))
+        let shuffled = |stream: Stream, size: u64| {
+            Permutation::new(size.max(1), mix(world.seed.wrapping_add(stream as u64)))
         };
         Ok(Self {
             world,
             countries,
             slots,
-            overlap: shuffled(Stream::Overlap),
-            suppressed: shuffled(Stream::Suppressed),
+            overlap: shuffled(Stream::Overlap, world.accounts),
+            suppressed: shuffled(Stream::Suppressed, world.accounts),
+            hoped_for: shuffled(Stream::Registered, world.list),
+            leaving: shuffled(Stream::Leaving, world.list),
         })
     }
 
@@ -268,12 +289,49 @@ impl<'a> People<'a> {
         self.suppressed.apply(row % world.accounts)
     }
 
+    /// Whether the list row holds no number, or a damaged one.
+    fn is_junk(&self, row: u64) -> bool {
+        self.random(Stream::List, row).chance(self.world.junk)
+    }
+
+    /// Whether the account's owner denied consent.
+    fn denies(&self, account: u64) -> bool {
+        self.random(Stream::Account, account).chance(self.world.denied)
+    }
+
     fn random(&self, stream: Stream, row: u64) -> Random {
         Random::new(self.world.seed, stream, row)
     }
 }
 
 fn write_accounts<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Result<()> {
+    rows.row.extend(b"account_id,phone,country,consent_ads,registered_at,last_active,os,device");
+    rows.end()?;
+    let accounts = people.world.accounts;
+    for account in 0..accounts {
+        if let Some(person) = people.owner(account) {
+            write_account(people, rows, account, Owner { person, since: None })?;
+        }
+    }
+    for (account, later) in (accounts..).zip(people.registered()) {
+        let owner = Owner { person: later.person, since: Some(later.day) };
+        write_account(people, rows, account, owner)?;
+    }
+    Ok(())
+}
+
+/// Whose account it is, and since which day where it is new since night 0.
+struct Owner {
+    person: u64,
+    since: Option<Day>,
+}
+
+fn write_account<W: Write>(
+    people: &People<'_>,
+    rows: &mut Rows<W>,
+    account: u64,
+    owner: Owner,
+) -> io::Result<()> {
     const ANSWERED: f64 = 0.6;
     const SYSTEMS: [&str; 12] = [
         "Android 14",
@@ -291,62 +349,75 @@ fn write_accounts<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Resu
     ];
     const DEVICES: [&str; 8] =
         ["phone", "phone", "phone", "phone", "phone", "phone", "tablet", "web"];
-    rows.row.extend(b"account_id,phone,country,consent_ads,registered_at,last_active,os,device");
+    let number = people.number(owner.person);
+    let mut random = people.random(Stream::Account, account);
+    let consent = if random.chance(people.world.denied) {
+        "denied"
+    } else if random.chance(ANSWERED) {
+        "granted"
+    } else {
+        ""
+    };
+    let to = &mut rows.row;
+    to.push(b'u');
+    push_decimal(to, account + 1, 8);
+    to.push(b',');
+    spelling::write(Spelling::E164, number, to);
+    to.push(b',');
+    push_fields(to, &[number.plan.region, consent]);
+    match owner.since {
+        Some(day) => write!(to, "{day},{day}")?,
+        None => {
+            push_day(to, &mut random, 2012, 14);
+            to.push(b',');
+            push_day(to, &mut random, 2026, 1);
+        }
+    }
+    to.push(b',');
+    to.extend(random.pick(&SYSTEMS).as_bytes());
+    to.push(b',');
+    to.extend(random.pick(&DEVICES).as_bytes());
+    rows.end()
+}
+
+fn write_list<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Result<()> {
+    rows.row.extend(b"phone,country,customer_ref");
     rows.end()?;
-    for row in 0..people.world.accounts {
-        let number = people.number(row);
-        let mut random = people.random(Stream::Account, row);
-        let consent = if random.chance(people.world.denied) {
-            "denied"
-        } else if random.chance(ANSWERED) {
-            "granted"
-        } else {
-            ""
-        };
-        let to = &mut rows.row;
-        to.push(b'u');
-        push_decimal(to, row + 1, 8);
-        to.push(b',');
-        spelling::write(Spelling::E164, number, to);
-        to.push(b',');
-        push_fields(to, &[number.plan.region, consent]);
-        push_day(to, &mut random, 2012, 14);
-        to.push(b',');
-        push_day(to, &mut random, 2026, 1);
-        to.push(b',');
-        to.extend(random.pick(&SYSTEMS).as_bytes());
-        to.push(b',');
-        to.extend(random.pick(&DEVICES).as_bytes());
-        rows.end()?;
+    let list = people.world.list;
+    for row in (0..list).filter(|&row| !people.is_dropped(row)) {
+        write_customer(people, rows, row, people.listed(row))?;
+    }
+    for (row, person) in (list..).zip(people.added()) {
+        write_customer(people, rows, row, person)?;
     }
     Ok(())
 }
 
-fn write_list<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Result<()> {
+fn write_customer<W: Write>(
+    people: &People<'_>,
+    rows: &mut Rows<W>,
+    row: u64,
+    person: u64,
+) -> io::Result<()> {
     const WITHOUT_COUNTRY: f64 = 0.25;
-    rows.row.extend(b"phone,country,customer_ref");
-    rows.end()?;
-    for row in 0..people.world.list {
-        let number = people.number(people.listed(row));
-        let mut random = people.random(Stream::List, row);
-        let to = &mut rows.row;
-        let spelling = if random.chance(people.world.junk) {
-            random.pick(&Spelling::JUNK)
-        } else if random.chance(people.world.messy) {
-            Spelling::messy(number.plan, &mut random)
-        } else {
-            Spelling::E164
-        };
-        spelling::write(spelling, number, to);
-        to.push(b',');
-        if !(spelling.names_its_country() && random.chance(WITHOUT_COUNTRY)) {
-            to.extend(number.plan.region.as_bytes());
-        }
-        to.extend(b",c");
-        push_decimal(to, row + 1, 8);
-        rows.end()?;
+    let number = people.number(person);
+    let mut random = people.random(Stream::List, row);
+    let to = &mut rows.row;
+    let spelling = if random.chance(people.world.junk) {
+        random.pick(&Spelling::JUNK)
+    } else if random.chance(people.world.messy) {
+        Spelling::messy(number.plan, &mut random)
+    } else {
+        Spelling::E164
+    };
+    spelling::write(spelling, number, to);
+    to.push(b',');
+    if !(spelling.names_its_country() && random.chance(WITHOUT_COUNTRY)) {
+        to.extend(number.plan.region.as_bytes());
     }
-    Ok(())
+    to.extend(b",c");
+    push_decimal(to, row + 1, 8);
+    rows.end()
 }
 
 fn write_opt_outs<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Result<()> {
@@ -362,6 +433,14 @@ fn write_opt_outs<W: Write>(people: &People<'_>, rows: &mut Rows<W>) -> io::Resu
         to.push(b',');
         push_fields(to, &[random.pick(&PURPOSES)]);
         push_day(to, &mut random, 2016, 10);
+        rows.end()?;
+    }
+    for (row, later) in (people.world.opt_outs..).zip(people.left()) {
+        let mut random = people.random(Stream::OptOut, row);
+        let to = &mut rows.row;
+        spelling::write(random.pick(&Spelling::INTERNATIONAL), people.number(later.person), to);
+        // The two of a night say it once for everything and once for this purpose.
+        write!(to, ",{},{}", if row % 2 == 0 { "" } else { "ads" }, later.day)?;
         rows.end()?;
     }
     Ok(())

@@ -23,6 +23,7 @@
 //! | `passes.rs` | budgets | lists that are larger than the job's memory: the same comes out |
 //! | `messaging.rs` | nights | whom businesses write to: tiers, caps, the message history |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
+//! | `fortnight.rs` | nights | fourteen of them under the shipped systemd unit, one of them bad |
 //! | `kills.rs` | cross product | killed half-way |
 //! | `faults.rs` | cross product | the system refuses: every size limit, every call that can fail (the ignored ones, which need `strace`) |
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
@@ -61,6 +62,7 @@ mod exit_codes;
 mod faults;
 mod figures;
 mod formats;
+mod fortnight;
 mod golden;
 mod input;
 mod kills;

@@ -433,13 +433,9 @@ pub fn explain(folder: &Path, rules: &Rules, expected: &Released, found: &Releas
     text
 }
 
-#[test]
-fn a_made_up_world_comes_out_as_the_naive_model_says() {
-    // PHONEMATCH_ACCOUNTS=1000000 tries a larger one, with a list of a tenth of that.
-    let accounts = std::env::var("PHONEMATCH_ACCOUNTS").map_or(20_000, |n| n.parse().unwrap());
-    let scene = Scene::made_up(accounts, accounts / 10, 2016);
-    scene.publish(&[]);
-    let rules = Rules {
+/// The rules of worlds that `synth` makes, with one list of that name.
+pub fn rules_of_synth(recipient: &str, list: &str) -> Rules {
+    Rules {
         blank_is_allowed: true,
         types: ALL_TYPES.to_vec(),
         list_numbers: 100,
@@ -452,13 +448,27 @@ fn a_made_up_world_comes_out_as_the_naive_model_says() {
         opt_out_country: None,
         lists: vec![List {
             file: "list.csv".to_owned(),
-            recipient: "synth".to_owned(),
-            id: "list".to_owned(),
+            recipient: recipient.to_owned(),
+            id: list.to_owned(),
             hashed: None,
             separate: false,
         }],
         opt_out_files: vec!["opt_outs.csv".to_owned()],
-    };
+    }
+}
+
+/// The digits that a cell with its country in it is read as.
+pub fn reads_as(cell: &str) -> Option<String> {
+    reading(cell, Hint::None).map(|reading| digits_of(&reading))
+}
+
+#[test]
+fn a_made_up_world_comes_out_as_the_naive_model_says() {
+    // PHONEMATCH_ACCOUNTS=1000000 tries a larger one, with a list of a tenth of that.
+    let accounts = std::env::var("PHONEMATCH_ACCOUNTS").map_or(20_000, |n| n.parse().unwrap());
+    let scene = Scene::made_up(accounts, accounts / 10, 2016);
+    scene.publish(&[]);
+    let rules = rules_of_synth("synth", "list");
     let expected = naive_job(scene.path(), &rules);
     assert!(expected.len() > 500, "the world is too small to say much: {}", expected.len());
     assert_eq!(released_by_the_program(&scene.at("run")), expected);

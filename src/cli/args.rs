@@ -352,6 +352,10 @@ pub struct SynthFlags {
     /// Same seed, same files.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// How many nights have passed: each, a few accounts and list rows come and go, and two people
+    /// more, whom the night before released, have opted out.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub night: u32,
     /// Folder to write.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

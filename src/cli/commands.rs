@@ -228,6 +228,7 @@ pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
         denied: flags.denied,
         countries,
         seed: flags.seed,
+        night: flags.night,
     };
     synth::write(&world, &flags.out).map_err(|error| {
         let code = if matches!(error, SynthError::Unwritable { .. }) { IO } else { USAGE };

@@ -13,6 +13,12 @@ pub(super) enum Stream {
     Slots = 4,
     Overlap = 5,
     Suppressed = 6,
+    Deleted = 7,
+    Renumbered = 8,
+    Registered = 9,
+    Dropped = 10,
+    Added = 11,
+    Leaving = 12,
 }
 
 /// `SplitMix64`'s output function (variant 13 of Stafford's mixers).

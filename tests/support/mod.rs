@@ -8,6 +8,7 @@ pub mod random;
 pub mod schema;
 pub mod small_worlds;
 pub mod tables;
+pub mod unit;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -123,6 +124,7 @@ impl Scene {
             denied: 0.05,
             countries: Vec::new(),
             seed,
+            night: 0,
         };
         phonematch::synth::write(&world, scene.path()).unwrap();
         scene
