@@ -39,7 +39,10 @@ fn business(name: &str, tier: u64) -> String {
 fn policy(most_per_person: u32, businesses: &str) -> String {
     let (head, rest) = POLICY.split_once("[floors]").unwrap();
     let opt_outs = rest.split_once("[opt_outs]").unwrap().1;
+    let most = "most_list_numbers = 9000000\n";
+    assert!(head.contains(most));
     let head = head
+        .replace(most, "")
         .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
         .replace("\"consent\", \"os\", \"device\", \"verified_at\"", "\"consent\", \"verified_at\"")
         .replace("\"last_contact_at\"]", "\"last_contact_at\", \"opted_in_at\"]");

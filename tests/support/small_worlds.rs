@@ -399,8 +399,11 @@ fn policy_without_figures(ads: &str, purpose: Purpose, column: &str) -> [String;
     let (head, rest) = ads.split_once("[floors]").unwrap();
     let opt_outs = rest.split_once("[opt_outs]").unwrap().1;
     let columns = "\"consent\", \"os\", \"device\", \"verified_at\"";
+    let most = "most_list_numbers = 9000000\n";
     assert!(head.contains(columns) && head.contains("\"last_contact_at\"]"));
+    assert!(head.contains(most));
     let head = head
+        .replace(most, "")
         .replace("purpose = \"ads\"", &format!("purpose = \"{}\"", purpose.name()))
         .replace(columns, "\"consent\", \"verified_at\"")
         .replace("\"last_contact_at\"]", &format!("\"last_contact_at\", \"{column}\"]"));
