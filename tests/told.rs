@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
@@ -251,16 +252,51 @@ fn events_say_what_was_read_and_what_was_made_of_it() {
     assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], 2);
     let files = files_under(&scene.at("run"));
     assert_eq!(output["outputFacets"]["outputStatistics"]["fileCount"], files.len());
+    tables_are_those_of(&scene, output);
+    assert_eq!(output["facets"]["schema"]["fields"].as_array().unwrap().len(), 4);
+}
+
+/// The columns of each table are those that it has.
+#[track_caller]
+fn tables_are_those_of(scene: &Scene, output: &Value) {
     for table in output["facets"]["schema"]["fields"].as_array().unwrap() {
         let columns = tables::columns(&scene.at("run").join(table["name"].as_str().unwrap()));
-        let told = table["fields"].as_array().unwrap().iter();
-        let told = told
-            .map(|it| format!("{} {}", it["name"].as_str().unwrap(), it["type"].as_str().unwrap()));
-        let columns: Vec<_> =
-            columns.iter().map(|it| it.trim_end_matches('?').to_owned()).collect();
-        assert_eq!(told.collect::<Vec<_>>(), columns);
+        let columns = columns.iter().map(|it| it.trim_end_matches('?').to_owned());
+        let told = table["fields"].as_array().unwrap().iter().map(|field| {
+            format!("{} {}", field["name"].as_str().unwrap(), field["type"].as_str().unwrap())
+        });
+        assert_eq!(told.collect::<Vec<_>>(), columns.collect::<Vec<_>>(), "{}", table["name"]);
     }
-    assert_eq!(output["facets"]["schema"]["fields"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn each_purpose_is_told_with_the_tables_that_it_has() {
+    let purposes = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/purposes");
+    let mut told = 0;
+    let folders = fs::read_dir(purposes).unwrap().map(|entry| entry.unwrap().path());
+    for purpose in folders.filter(|path| path.is_dir()) {
+        let scene = Scene::copy_of(&purpose);
+        scene.publish(&[&BOTH[..], &["--out", "run", "--secret-file", "secret.key"]].concat());
+        let events = events(&scene.read("events.ndjson"));
+        assert_eq!(states(&events), ["START", "COMPLETE"]);
+        let output = &events[1]["outputs"][0];
+        tables_are_those_of(&scene, output);
+        let rows = tables::rows(&scene.at("run/matches.parquet")).len();
+        let is_counted = scene.at("run/counts.parquet").exists();
+        let rows = if is_counted { Value::Null } else { rows.into() };
+        assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], rows, "{purpose:?}");
+        let families = families(&scene.read("out.prom"));
+        let report = scene.report("run");
+        for role in ["accounts", "list", "opt_outs"] {
+            let inputs = report["inputs"].as_array().unwrap().iter();
+            let own = inputs.filter(|input| input["role"] == role);
+            let rows_read: u64 = own.map(|input| input["rows_read"].as_u64().unwrap()).sum();
+            let of_role = families[ROWS].samples.iter().filter(|it| it.0["role"] == role);
+            assert_eq!(of_role.map(|it| it.1).sum::<f64>(), rows_read as f64, "{purpose:?} {role}");
+        }
+        told += 1;
+    }
+    assert!(told >= 4, "only {told} purposes");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use jiff::Timestamp;
+use phonematch::consent::Purpose;
 use phonematch::input::Location;
 use phonematch::output::{self, MANIFEST, Manifest, ManifestInput};
 use serde_json::{Map, Value, json};
@@ -165,7 +166,7 @@ impl Dataset {
     }
 
     /// A published run: its tables' columns, its manifest's digest, its size. Rows are those of the
-    /// matches.
+    /// matches; none are told where a purpose has no matches.
     pub fn of_run(folder: &Path, manifest: &Manifest) -> Self {
         let mut run = Self::of_path(folder);
         let tables = manifest.files.keys().filter_map(|file| table(file, &manifest.purpose));
@@ -180,11 +181,12 @@ impl Dataset {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let sizes: Vec<_> =
             files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).collect();
-        let wrote = json!({
-            "rowCount": manifest.counts.matches,
-            "size": sizes.iter().sum::<u64>(),
-            "fileCount": sizes.len(),
-        });
+        let mut wrote = json!({ "size": sizes.iter().sum::<u64>(), "fileCount": sizes.len() });
+        // Where people are counted there are no matches, and of what there is no one says how many.
+        let purpose = Purpose::from_name(manifest.purpose.as_bytes());
+        if purpose.is_some_and(Purpose::takes_lists) {
+            wrote["rowCount"] = manifest.counts.matches.into();
+        }
         let wrote = facet("1-0-2/OutputStatisticsOutputDatasetFacet", wrote);
         run.statistics = Some(("outputFacets", json!({ "outputStatistics": wrote })));
         run

@@ -233,3 +233,40 @@ fn datasets_of(landed: &Landed) -> (Vec<Dataset>, Vec<Dataset>) {
     let inputs = manifest.inputs.iter().filter_map(Dataset::of_input).collect();
     (inputs, vec![Dataset::of_run(&landed.folder, &manifest)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A signal that cuts a run short may come while the run ends by itself.
+    #[test]
+    fn the_end_is_told_once_by_whoever_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let [metrics, events] = ["job.prom", "events.ndjson"].map(|name| folder.path().join(name));
+        let started_at = Timestamp::now();
+        let run = Run {
+            started_at,
+            job: "nightly".to_owned(),
+            id: lineage::run_id(started_at),
+            opening: Opening::Awaited,
+            landed: None,
+        };
+        let files = ToldFiles { metrics: Some(metrics.clone()), openlineage: Some(events.clone()) };
+        let told = Told { files, run: Mutex::new(Some(run)) };
+        told.end(INTERRUPTED, "interrupted; nothing was published");
+        told.skipped(folder.path());
+        told.end(0, "");
+        let text = std::fs::read_to_string(metrics).unwrap();
+        assert!(text.contains("exit_code{job=\"nightly\"} 130\n"), "{text}");
+        let events = std::fs::read_to_string(events).unwrap();
+        let has = |line: &str, state: &str| line.contains(&format!("\"eventType\":\"{state}\""));
+        let lines: Vec<_> = events.lines().collect();
+        assert!(lines.len() == 2 && has(lines[0], "START") && has(lines[1], "ABORT"), "{events}");
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_number_is_not_told() {
+        assert_eq!(job_name("nightly"), "nightly");
+        assert_eq!([job_name("12025550101"), job_name("")], ["job"; 2]);
+    }
+}
