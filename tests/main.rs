@@ -29,6 +29,7 @@
 //! | `policies.rs` | policy files | what makes one, and what makes a file none; the ready ones under `fixtures/policies` |
 //! | `validate.rs` | black box | what `validate` says of inputs sound and hostile, and the job's gates |
 //! | `cli.rs` | black box | flags, exit codes, what is on which stream, README commands as written |
+//! | `docs/` | pages | what the pages under `docs/` show, list and point at |
 //! | `commands.rs` | black box | the commands that run no job, and what each says of itself |
 //! | `settings.rs` | black box | which layer a setting is from; the schemas of job and policy |
 //! | `exit_codes.rs` | black box | how each exit code is reached, and what is said then |
@@ -58,6 +59,7 @@ mod conformance;
 mod damage;
 mod differential;
 mod distinguisher;
+mod docs;
 mod exit_codes;
 mod faults;
 mod figures;

@@ -153,7 +153,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
     let places = ["home", "root", "work", "Users", "mnt"].map(|place| format!("/{place}/"));
     let mut kept = files("src");
     kept.extend([files("tests"), files("benches"), files("fixtures"), files(".ci")].concat());
-    kept.extend(files("examples"));
+    kept.extend([files("examples"), files("docs")].concat());
     for folder in ["src", "package", "tests", "examples", "benches"] {
         kept.extend(files(&format!("python/{folder}")));
     }

@@ -7,6 +7,7 @@
 | `test_keyer.py` | keys and tokens equal `hmac` and `hashlib`, and those of a published run |
 | `test_privacy.py` | nothing printed, raised or pickled holds a number or the secret |
 | `test_package.py` | stubs, docs, the lock, forks, examples |
+| `test_docs.py` | the code of the page under `docs/` |
 
 Numbers in here come from ranges set aside for fiction, or from the corpus sample.
 """
