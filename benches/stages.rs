@@ -287,7 +287,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
     let canaries = index.list_numbers().last().expect("two lists");
-    let gates = Gates { policy: &policy, today: Day::today() };
+    let gates = Gates { policy: &policy, today: Day::today(), drawn: None };
     let counted = privacy::count(&index, canaries, &gates).lists;
     let exact = || counted.iter().map(|list| list.exact_figure(&policy.floors)).collect::<Vec<_>>();
     let release = privacy::release(&index, &policy, &counted, &exact());
@@ -333,12 +333,13 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let folder = scene.folder.path().join("output");
     fs::create_dir(&folder).expect("a folder");
     let path = folder.join(output::MATCHES);
+    let of = output::Origin::of_everybody("ads");
     let mut group = criterion.benchmark_group("output");
     group.throughput(Throughput::Elements(people));
     group.bench_function("matches", |bencher| {
         bencher.iter_batched(
             || drop(fs::remove_file(&path)),
-            |()| output::matches(&path, "ads", &lists, &rows).expect("a table"),
+            |()| output::matches(&path, of, &lists, &rows).expect("a table"),
             BatchSize::PerIteration,
         );
     });
@@ -348,7 +349,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
         list: list_name(),
         band: release.audiences.first().and_then(|audience| audience.figure.band),
     };
-    output::summary(&folder.join(output::SUMMARY), "ads", &[advert], None).expect("a summary");
+    output::summary(&folder.join(output::SUMMARY), of, &[advert], None).expect("a summary");
     let mut group = criterion.benchmark_group("audit");
     group.throughput(Throughput::Elements(people));
     group.bench_function("contents", |bencher| {
@@ -389,7 +390,8 @@ fn bench_job(criterion: &mut Criterion, scene: &Scene) {
 
 fn whole_job(scene: &Scene) -> phonematch::job::Job {
     use phonematch::job::{
-        Files, Gates, IfExists, Job, ListSource, OptOutSource, Phones, Previous, SeveralNumbers,
+        Ending, Files, Gates, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
+        SeveralNumbers,
     };
     let file = |name: &str| Files {
         locations: vec![Location::Path(scene.folder.path().join(name))],
@@ -422,6 +424,8 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         ledger: scene.folder.path().join("phonematch.ledger"),
         gates: Gates::NONE,
         memory: None,
+        sample: None,
+        ending: Ending::Publish,
         history: scene.folder.path().join("phonematch.history"),
     }
 }

@@ -45,6 +45,27 @@ pub struct Job {
     pub gates: Gates,
     /// How much memory the run may take; none: as much as its lists need.
     pub memory: Option<MemoryBudget>,
+    /// Of how many people the run is, drawn by key; none, and a whole: of everybody.
+    pub sample: Option<Share>,
+    /// What the run comes to when all has gone well.
+    pub ending: Ending,
+}
+
+impl Job {
+    /// The share of people that is drawn; none where the run is of everybody.
+    #[must_use]
+    pub fn drawn(&self) -> Option<Share> {
+        self.sample.filter(|&share| share < Share::WHOLE)
+    }
+}
+
+/// What a run comes to when all has gone well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// It is entered into its books and published.
+    Publish,
+    /// Nothing of it stays: it is tried, up to the audit, and taken away.
+    Rehearse,
 }
 
 /// How much memory a run may take. Lists that do not fit are joined in several passes over the

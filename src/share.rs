@@ -97,6 +97,13 @@ impl serde::Serialize for Share {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Share {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fraction = f64::deserialize(deserializer)?;
+        Self::from_fraction(fraction).ok_or_else(|| serde::de::Error::custom("not a share"))
+    }
+}
+
 impl fmt::Display for Share {
     /// `5 %`, `0.25 %`; as many decimals as are needed and two at most, but for a small share that
     /// would otherwise be written as nothing.
@@ -139,6 +146,16 @@ mod tests {
         for none in [f64::NAN, f64::INFINITY, -0.5, 1e9] {
             assert_eq!(Share::from_fraction(none), None);
         }
+    }
+
+    #[test]
+    fn a_share_comes_back_from_json_as_it_was() {
+        for millionths in [1, 333, 10_000, 123_456, 999_999, 1_000_000] {
+            let share = Share::from_millionths(millionths);
+            let text = serde_json::to_string(&share).unwrap();
+            assert_eq!(serde_json::from_str::<Share>(&text).unwrap(), share, "{text}");
+        }
+        assert!(serde_json::from_str::<Share>("-0.5").is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | `formats.rs` | cross product | the same rows in another file format, encoding or column type |
 //! | `damage.rs` | cross product | truncated, corrupt, stale, full disk, two at once |
 //! | `passes.rs` | budgets | lists that are larger than the job's memory: the same comes out |
+//! | `trials.rs` | black box, small worlds | what a run of a sample comes to, and that a dry run leaves nothing |
 //! | `messaging.rs` | nights | whom businesses write to: tiers, caps, the message history |
 //! | `nights.rs` | black box | several runs of a job: chains, and `diff` |
 //! | `fortnight.rs` | nights | fourteen of them under the shipped systemd unit, one of them bad |
@@ -83,5 +84,6 @@ mod settings;
 mod suggestions;
 mod tidy;
 mod told;
+mod trials;
 mod validate;
 mod worlds;

@@ -9,12 +9,13 @@ use std::process::Stdio;
 use phonematch::consent::Purpose;
 use phonematch::input::Location;
 use phonematch::job::{
-    Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource, Phones,
-    Previous, SeveralNumbers,
+    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
+    Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Secret;
 use phonematch::pipeline::{self, Outcome, Threads, Watch};
 use phonematch::report::Report;
+use phonematch::share::Share;
 use serde_json::{Value, json};
 
 use crate::support::keys::{Form, digest};
@@ -131,13 +132,15 @@ fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
         history: scene.at(&format!("{out}.history")),
         gates: Gates::NONE,
         memory,
+        sample: None,
+        ending: Ending::Publish,
     }
 }
 
 fn report_of(job: &Job) -> Box<Report> {
     match pipeline::run(job, &Watch::default()).unwrap() {
         Outcome::Published { report, .. } => report,
-        Outcome::Skipped { .. } => panic!("nothing was there"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -195,6 +198,37 @@ fn any_budget_of_memory_gives_the_same_bytes_and_counts() {
         for outcome in ["rejected", "barred", "duplicates", "unmatched", "withheld", "released"] {
             assert!(all_outcomes[&format!("{role} {outcome}")] > 0, "{all_outcomes:?}");
         }
+    }
+}
+
+/// Whom a sample is of hangs on nobody's place in memory.
+#[test]
+fn a_sample_is_the_same_with_any_budget_of_memory_and_any_number_of_threads() {
+    for seed in 0..3 {
+        let scene = tangled(seed);
+        let sample = Some(Share::percent(40));
+        let of_sample = |out: &str, memory| Job {
+            sample,
+            memory,
+            ledger: scene.at("none"),
+            ..job(&scene, out, None)
+        };
+        let whole = of_sample("whole", None);
+        let report = Threads::new(2).unwrap().run(|| report_of(&whole));
+        let expected = (json!([report.inputs, report.lists]), published_bytes(&whole.out));
+        for (bytes, threads) in [(0, 3), (2_000, 1), (9_000, 2)] {
+            let memory = Some(MemoryBudget::Lists(bytes));
+            let in_passes = of_sample(&format!("memory-{bytes}"), memory);
+            let report = Threads::new(threads).unwrap().run(|| report_of(&in_passes));
+            assert!(report.passes > 1, "{} passes", report.passes);
+            assert_eq!(json!([report.inputs, report.lists]), expected.0);
+            assert!(published_bytes(&in_passes.out) == expected.1);
+        }
+        for role in ["list", "accounts"] {
+            let of_role = report.inputs.iter().filter(|input| input.role == role);
+            assert!(of_role.map(|input| input.not_sampled).sum::<u64>() > 0);
+        }
+        assert!(!scene.at("none").exists());
     }
 }
 

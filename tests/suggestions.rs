@@ -8,8 +8,8 @@ use std::path::Path;
 use phonematch::consent::Purpose;
 use phonematch::input::{Field, Location};
 use phonematch::job::{
-    Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource, Phones,
-    Previous, SeveralNumbers,
+    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
+    Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Secret;
 use phonematch::pipeline::{self, Outcome, Threads, Watch};
@@ -130,6 +130,8 @@ impl Books {
             history: scene.at("history"),
             gates: Gates::NONE,
             memory,
+            sample: None,
+            ending: Ending::Publish,
         }
     }
 
@@ -138,7 +140,7 @@ impl Books {
         let run = || pipeline::run(&job, &Watch::default()).unwrap();
         match Threads::new(threads).unwrap().run(run) {
             Outcome::Published { report, .. } => report,
-            Outcome::Skipped { .. } => panic!("nothing was there"),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -162,6 +162,9 @@ fn broken(before: &Link, after: &Link, links: &[Link]) -> Option<String> {
     let (first, second) = (before.name(), after.name());
     match after.previous() {
         Some(previous) if previous == before.digest => None,
+        None if after.manifest.sample.is_some() => {
+            Some(format!("{second} is a run of a sample, which follows none"))
+        }
         None => Some(format!("{second} says that it follows no run")),
         Some(previous) => {
             let other = links.iter().find(|link| link.digest == previous);

@@ -130,7 +130,7 @@ pub struct InputChange {
 pub struct RowChange {
     /// `accounts`, `list` or `opt_outs`.
     pub role: String,
-    /// `rejected`, `barred`, `duplicates`, `unmatched`, `withheld` or `released`.
+    /// `rejected`, `barred`, `duplicates`, `unmatched`, `withheld`, `released` or `not_sampled`.
     pub outcome: &'static str,
     /// Why, where the report says so.
     pub reason: Option<String>,
@@ -296,6 +296,9 @@ fn made_under(before: &Manifest, after: &Manifest) -> Vec<Comparison> {
         fact("job", |manifest| manifest.job.clone()),
         fact("purpose", |manifest| manifest.purpose.clone()),
         fact("program", |manifest| manifest.program.clone()),
+        fact("sample", |manifest| {
+            manifest.sample.map_or_else(|| "everybody".to_owned(), |share| share.to_string())
+        }),
         fact("metadata version", |manifest| manifest.metadata_version.clone()),
         fact("key id", |manifest| manifest.key_id.clone()),
         fact("policy digest", |manifest| manifest.policy_digest.clone()),
@@ -335,8 +338,8 @@ fn inputs(before: &Manifest, after: &Manifest) -> Vec<InputChange> {
 /// Row counts of a report, by role, place of the outcome, and reason.
 type Rows = BTreeMap<(String, usize, Option<String>), u64>;
 
-const OUTCOMES: [&str; 6] =
-    ["rejected", "barred", "duplicates", "unmatched", "withheld", "released"];
+const OUTCOMES: [&str; 7] =
+    ["rejected", "barred", "duplicates", "unmatched", "withheld", "released", "not_sampled"];
 
 fn rows(before: &Report, after: &Report) -> Vec<RowChange> {
     let (before, after) = (rows_of(before), rows_of(after));
@@ -352,8 +355,9 @@ fn rows(before: &Report, after: &Report) -> Vec<RowChange> {
 fn rows_of(report: &Report) -> Rows {
     let mut rows = Rows::new();
     for input in &report.inputs {
-        let InputReport { rejected, barred, duplicates, unmatched, withheld, released, .. } = input;
-        let counts = [rejected, barred, duplicates, unmatched, withheld, released];
+        let InputReport { rejected, barred, duplicates, unmatched, .. } = input;
+        let InputReport { withheld, released, not_sampled, .. } = input;
+        let counts = [rejected, barred, duplicates, unmatched, withheld, released, not_sampled];
         for (at, count) in counts.into_iter().enumerate() {
             *rows.entry((input.role.clone(), at, None)).or_default() += count;
         }

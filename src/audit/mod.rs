@@ -16,6 +16,7 @@ mod diff;
 mod figures;
 mod inspect;
 mod messages;
+mod sample;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -184,6 +185,13 @@ pub fn integrity(folder: &Path, secret: &Secret) -> Vec<Check> {
         Check::of("the report's page is the one that it names", foreign_page(folder, page)),
         Check::of("every row of every input is counted exactly once", unbalanced(report.as_ref())),
         Check::of("counts and metadata agree", disagreement(&manifest, report.as_ref())),
+        match manifest.sample {
+            None => Check::of("it leaves nobody out", sample::in_whole(report.as_ref())),
+            Some(_) => Check::of(
+                "a sample follows no run, tells nobody and is charged nothing",
+                sample::misused(folder, &manifest, report.as_ref()),
+            ),
+        },
     ]
 }
 
@@ -218,7 +226,8 @@ fn unbalanced(report: Option<&Report>) -> Option<String> {
             + input.duplicates
             + input.unmatched
             + input.withheld
-            + input.released;
+            + input.released
+            + input.not_sampled;
         input.rows_read != counted
     });
     let wrong = wrong.count();

@@ -56,7 +56,7 @@ const EVERYWHERE: &str = "Flags of every command";
 
 /// What scripts tell apart.
 pub const EXIT_CODES: &str = "\
-Exit codes: 0 published, 2 usage, 65 a gate on the data failed, 66 an input is missing, empty or
+Exit codes: 0 published (or would be, in a dry run), 2 usage, 65 a gate on the data failed, 66 an input is missing, empty or
 stale, 70 a bug, 73 the run folder is there, 74 I/O (retry), 75 another run holds the place (retry),
 77 the secret cannot be used, 78 job or policy wrong, 130 interrupted. Nothing is published but
 with 0. `phonematch explain-exit N` says what to do about one.";
@@ -244,6 +244,15 @@ pub struct MatchFlags {
     /// File that a match adds OpenLineage run events to: START, and COMPLETE, FAIL or ABORT.
     #[arg(long, value_name = "FILE")]
     pub openlineage_file: Option<PathBuf>,
+    /// Share of people to try the job with, such as 1%, drawn by key: the same people in every list
+    /// and in the export. `match` marks the run as a sample, tells nobody of it and charges nothing
+    ///  [default: everybody; for `validate` 1% of large lists].
+    #[arg(long, value_name = "SHARE")]
+    pub sample: Option<String>,
+    /// Do all that a match does, to the audit, and leave nothing: no run, no charge, no message.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub dry_run: Option<bool>,
     /// A column's name in the files of a role: accounts.phone=msisdn.
     #[arg(long, value_name = "ROLE.FIELD=NAME")]
     pub column: Vec<String>,
@@ -263,9 +272,6 @@ impl MatchFlags {
 pub struct ValidateFlags {
     #[command(flatten)]
     pub job: MatchFlags,
-    /// People to look for in the export, drawn by key [default: 1% of large lists, else all].
-    #[arg(long, value_name = "SHARE")]
-    pub sample: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -11,9 +11,11 @@ use std::{process, thread};
 
 use phonematch::consent::{self, Aliases, NumbersToBar};
 use phonematch::input::{self, Limits, Role, Source};
+use phonematch::job::Ending;
 use phonematch::normalise::{self, Checks, Hint, Region};
 use phonematch::pipeline::{self, NormaliseFile, Normalised, Outcome, Watch};
 use phonematch::report::Report;
+use phonematch::share::Share;
 use phonematch::synth::{self, SynthError};
 use serde_json::json;
 
@@ -25,8 +27,8 @@ use super::failure::{CONFIG, Failure, INTERRUPTED, IO, USAGE};
 use super::job_file;
 use super::progress::Progress;
 use super::secret;
-use super::table;
 use super::told::Told;
+use super::{table, trial};
 
 pub fn run_match(flags: &MatchFlags, common: &Common, told: &Arc<Told>) -> Result<Done, Failure> {
     let job = job_file::resolve(flags)?;
@@ -50,15 +52,29 @@ pub fn run_match(flags: &MatchFlags, common: &Common, told: &Arc<Told>) -> Resul
             told.published(&folder, &report);
             let folder = shown(&folder);
             if !common.quiet {
-                say_published(&folder, &report, common.log_format);
+                say_published(&folder, &report, common.log_format, Ending::Publish);
             }
-            Ok(Done { lines: vec![folder.clone()], json: published(&folder, &report) })
+            let sample =
+                report.sample.map(|share| format!("{folder} is {}", trial::sampled(share)));
+            let lines = sample.into_iter().chain([folder.clone()]).collect();
+            Ok(Done { lines, json: published(&folder, &report, Ending::Publish) })
+        }
+        Outcome::Rehearsed { folder, report } => {
+            let folder = shown(&folder);
+            if !common.quiet {
+                say_published(&folder, &report, common.log_format, Ending::Rehearse);
+            }
+            let sample = report.sample.map(|share| format!("it is {}", trial::sampled(share)));
+            let end = "a dry run: nothing was published, charged or remembered";
+            let lines = sample.into_iter().chain([format!("{end}; {folder} would be there")]);
+            let json = published(&folder, &report, Ending::Rehearse);
+            Ok(Done { lines: lines.collect(), json })
         }
     }
 }
 
 /// A table for people; for machines that read log lines, a line.
-fn say_published(folder: &str, report: &Report, format: LogFormat) {
+fn say_published(folder: &str, report: &Report, format: LogFormat, ending: Ending) {
     match format {
         LogFormat::Text => {
             let _ = io::stderr().write_all(table::of(report).as_bytes());
@@ -70,7 +86,12 @@ fn say_published(folder: &str, report: &Report, format: LogFormat) {
                 released = report.lists.iter().map(|list| list.released).sum::<u64>(),
                 lists = report.lists.len(),
                 elapsed_ms = report.elapsed_ms,
-                "the run is published"
+                sample = report.sample.map(Share::fraction),
+                "{}",
+                match ending {
+                    Ending::Publish => "the run is published",
+                    Ending::Rehearse => "the dry run is over; nothing is published",
+                }
             );
         }
     }
@@ -83,9 +104,9 @@ fn shown(path: &Path) -> String {
     full.strip_prefix(&current).unwrap_or(&full).display().to_string()
 }
 
-fn published(folder: &str, report: &Report) -> serde_json::Value {
+fn published(folder: &str, report: &Report, ending: Ending) -> serde_json::Value {
     let released: u64 = report.lists.iter().map(|list| list.released).sum();
-    json!({
+    let mut line = json!({
         "run": folder,
         "released": released,
         "lists": report.lists.len(),
@@ -93,7 +114,9 @@ fn published(folder: &str, report: &Report) -> serde_json::Value {
         "peak_memory_bytes": report.peak_memory_bytes,
         "passes": report.passes,
         "alarms": report.alarms,
-    })
+    });
+    trial::mark(&mut line, ending, report.sample);
+    line
 }
 
 /// How long a run that was told to stop may take to reach a place where it can.

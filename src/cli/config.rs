@@ -206,6 +206,7 @@ fn policy_rows(path: &Path) -> Result<Vec<Row>, Failure> {
 fn values(given: &Given) -> Json {
     let several = ["accounts.files", "lists.files", "opt_outs.files"];
     match given.values.as_slice() {
+        [word] if given.flag == "--dry-run" => (word == "true").into(),
         _ if given.flag == "--secret-fd" => format!("/dev/fd/{}", given.values.join("")).into(),
         [one] if !several.contains(&given.setting.as_str()) => one.as_str().into(),
         all => all.into(),

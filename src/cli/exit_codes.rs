@@ -53,7 +53,8 @@ pub const ALL: [ExitCode; 11] = [
         code: 0,
         means: "done: the run is published, or was there already",
         because: "The audit has passed and the run folder stands under its name. With --if-exists \
-                  skip also where it stood there before. Of other commands: they did what they say.",
+                  skip also where it stood there before; with --dry-run it would stand there, and \
+                  nothing does. Of other commands: they did what they say.",
         next: "Nothing. The last line of standard output names the run folder.",
         retry: Retry::Done,
     },

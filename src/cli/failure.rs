@@ -108,7 +108,10 @@ impl From<InputError> for Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         let (code, cause) = match &error {
-            OutputError::Exists { .. } | OutputError::NotARun { .. } => (EXISTS, String::new()),
+            OutputError::Exists { .. }
+            | OutputError::NotARun { .. }
+            | OutputError::NotForASample { .. }
+            | OutputError::OfOthers { .. } => (EXISTS, String::new()),
             OutputError::Locked { .. } => (LOCKED, String::new()),
             OutputError::Io { source, .. } => (IO, format!(" ({source})")),
             OutputError::Parquet { .. } => (IO, String::new()),
@@ -164,7 +167,9 @@ impl From<RunError> for Failure {
                 return Self::new(IO, format!("{error} ({source})"));
             }
             RunError::Scratch(ScratchError::Changed { .. }) => IO,
-            RunError::MemoryTooSmall { .. } | RunError::ExportReadOnce { .. } => CONFIG,
+            RunError::MemoryTooSmall { .. }
+            | RunError::ExportReadOnce { .. }
+            | RunError::NoSample { .. } => CONFIG,
             RunError::Ledger(error) => return error.into(),
             RunError::BudgetExhausted { .. } | RunError::Gates { .. } => DATA,
             RunError::History(error) => return error.into(),

@@ -9,6 +9,7 @@ use super::Done;
 use super::args::InspectFlags;
 use super::failure::{BUG, Failure, NO_INPUT};
 use super::table::grouped;
+use super::trial;
 
 pub fn inspect(flags: &InspectFlags) -> Result<Done, Failure> {
     let run =
@@ -45,6 +46,9 @@ fn facts(text: &mut String, run: &Inspection) {
     };
     fact("run", &run.run);
     fact("job", &format!("{job}, for {purpose}, by {}", word(legal_basis)));
+    if let Some(share) = run.manifest.sample {
+        fact("SAMPLE", &trial::sampled(share));
+    }
     if let Some(report) = &run.report {
         let threads = report.threads;
         fact("began", &format!("{}, {} ms", report.started_at, grouped(report.elapsed_ms)));

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use phonematch::consent::Purpose;
-use phonematch::input::{self, Field, Location, Role};
+use phonematch::input::{self, Location, Role};
 use phonematch::job::{
-    Files, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, SeveralNumbers,
+    Ending, Files, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget,
+    OptOutSource, Phones, Previous, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -17,13 +17,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::args::{IfExistsFlag, MatchFlags, PhonesFlag};
+use super::columns::{Columns, columns, typed_columns};
 use super::failure::{CONFIG, Failure, USAGE};
 use super::gates_table::{GatesTable, gates};
 use super::job_checks;
 use super::layers::Layers;
 use super::secret::{self, IfMissing, SecretInJob};
-use super::size;
 use super::told::{Kept, ToldFiles};
+use super::{size, trial};
 
 fn purposes() -> String {
     Purpose::ALL.map(Purpose::name).join(", ")
@@ -65,6 +66,11 @@ pub struct JobFile {
     /// OpenLineage run events, one JSON object a line, which every match adds to.
     #[schemars(extend("format" = "path"))]
     pub openlineage_file: Option<PathBuf>,
+    /// Share of people to try the job with, drawn by key, such as 1%.
+    pub sample: Option<String>,
+    /// Do all that a match does, to the audit, and leave nothing.
+    #[schemars(extend("default" = false))]
+    pub dry_run: Option<bool>,
     /// The advertiser of lists that name none.
     recipient: Option<String>,
     /// What keys and tokens are made with.
@@ -219,6 +225,7 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     let out = run_folder(flags, file, base);
     let out = out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?;
     let columns = typed_columns(&flags.column)?;
+    let ending = trial::ending(flags, file);
     let job = Job {
         name: name(flags, file)?,
         purpose,
@@ -228,7 +235,10 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
             &flags.secret,
             &SecretInJob {
                 file: file.secret.file.as_ref().map(|file| base.join(file)),
-                if_missing: file.secret.if_missing,
+                if_missing: match ending {
+                    Ending::Publish => file.secret.if_missing,
+                    Ending::Rehearse => file.secret.if_missing.in_rehearsal(),
+                },
             },
         )?,
         accounts: accounts(flags, file, base, &columns)?,
@@ -244,6 +254,8 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
         previous: previous(flags, file, base),
         gates: gates(&file.gates)?,
         memory: memory(flags, file)?,
+        sample: trial::sample(flags, file)?,
+        ending,
     };
     job_checks::check(&job)?;
     Ok(job)
@@ -347,56 +359,6 @@ fn identifier(text: &str, setting: &str) -> Result<Identifier, Failure> {
 fn region(text: &str, setting: &str) -> Result<Region, Failure> {
     Region::from_code(text.as_bytes())
         .ok_or_else(|| wrong(format!("{setting} must be two letters, such as DE")).about(setting))
-}
-
-pub type Columns = BTreeMap<(Role, Field), String>;
-
-pub fn typed_columns(typed: &[String]) -> Result<Columns, Failure> {
-    let one = |typed: &String| {
-        let (place, name) = typed.split_once('=')?;
-        let (role, field) = place.split_once('.')?;
-        let role = [Role::Accounts, Role::List, Role::OptOuts]
-            .into_iter()
-            .find(|known| known.name() == role)?;
-        Some(((role, field_named(field)?), name.to_owned()))
-    };
-    typed
-        .iter()
-        .map(|typed| {
-            one(typed).ok_or_else(|| {
-                wrong(format!(
-                    "--column takes ROLE.FIELD=NAME with a role of accounts, list, opt_outs \
-                     and a field of {}",
-                    field_names()
-                ))
-            })
-        })
-        .collect()
-}
-
-fn field_named(name: &str) -> Option<Field> {
-    Field::ALL.into_iter().find(|field| field.name() == name)
-}
-
-fn field_names() -> String {
-    Field::ALL.map(Field::name).join(", ")
-}
-
-/// Columns of one role: those of the file, and over them the typed ones.
-pub fn columns(
-    role: Role,
-    table: &BTreeMap<String, String>,
-    typed: &Columns,
-) -> Result<BTreeMap<Field, String>, Failure> {
-    let mut columns = BTreeMap::new();
-    for (name, column) in table {
-        let field = field_named(name)
-            .ok_or_else(|| wrong(format!("columns: no field {name}; known: {}", field_names())))?;
-        columns.insert(field, column.clone());
-    }
-    let typed = typed.iter().filter(|((of, _), _)| *of == role);
-    columns.extend(typed.map(|((_, field), column)| (*field, column.clone())));
-    Ok(columns)
 }
 
 /// Typed paths are relative to where one is, a file's to the file.
@@ -576,7 +538,7 @@ fn history(flags: &MatchFlags, file: &JobFile, base: &Path, out: &Path) -> PathB
     given.unwrap_or_else(|| out.with_file_name(HISTORY))
 }
 
-fn usage(message: impl Into<String>) -> Failure {
+pub fn usage(message: impl Into<String>) -> Failure {
     Failure::new(USAGE, message)
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what was typed becomes a job, and what came of it an exit code.
 
 mod args;
+mod columns;
 mod commands;
 mod config;
 mod exit_codes;
@@ -18,6 +19,7 @@ mod settings;
 mod size;
 mod table;
 mod told;
+mod trial;
 mod typed;
 mod validation;
 

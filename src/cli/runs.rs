@@ -13,6 +13,7 @@ use phonematch::key::{MatchKey, Secret};
 use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline;
 use phonematch::privacy::{Book, Messages};
+use phonematch::share::Share;
 use serde_json::json;
 
 use super::args::{AuditFlags, DiffFlags};
@@ -20,7 +21,7 @@ use super::commands::region;
 use super::failure::{DATA, Failure, NO_INPUT, USAGE};
 use super::secret::{self, SecretInJob};
 use super::table::grouped;
-use super::{Done, job_file};
+use super::{Done, columns, trial};
 
 /// The checks of one run, or of the chain, under its name.
 struct Section {
@@ -59,7 +60,9 @@ pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
     if !chain.is_empty() {
         sections.push(Section { name: "the chain".to_owned(), checks: chain });
     }
-    verdict(&sections, runs.len(), head)
+    let sample = Manifest::read(&flags.runs[0].join(MANIFEST)).and_then(|run| run.sample);
+    let sample = sample.filter(|_| runs.len() == 1);
+    verdict(&sections, runs.len(), head, sample)
 }
 
 /// Every run by itself; the last also against today's opt-outs.
@@ -103,18 +106,23 @@ fn barred(
     let purpose = Purpose::from_name(manifest.purpose.as_bytes())
         .ok_or_else(|| Failure::new(DATA, "the manifest names no purpose"))?;
     let country = flags.default_country.as_deref().map(region).transpose()?;
-    let typed = job_file::typed_columns(&flags.column)?;
+    let typed = columns::typed_columns(&flags.column)?;
     let source = OptOutSource {
         patterns: flags.opt_outs.clone(),
         base: PathBuf::new(),
-        columns: job_file::columns(Role::OptOuts, &BTreeMap::new(), &typed)?,
+        columns: columns::columns(Role::OptOuts, &BTreeMap::new(), &typed)?,
         country,
     };
     let (aliases, unreadable) = (manifest.aliases, flags.max_unreadable_rows);
     Ok(pipeline::read_for_audit(&source, purpose, aliases, unreadable, secret)?)
 }
 
-fn verdict(sections: &[Section], runs: usize, head: Option<String>) -> Result<Done, Failure> {
+fn verdict(
+    sections: &[Section],
+    runs: usize,
+    head: Option<String>,
+    sample: Option<Share>,
+) -> Result<Done, Failure> {
     let mut lines = Vec::new();
     for section in sections {
         if sections.len() > 1 {
@@ -135,8 +143,10 @@ fn verdict(sections: &[Section], runs: usize, head: Option<String>) -> Result<Do
         (1, Some(section)) => format!("{} passes all {total} checks", section.name),
         _ => format!("a chain of {runs} runs passes all {total} checks"),
     });
+    lines.extend(sample.map(|share| format!("it is {}", trial::sampled(share))));
     lines.extend(head.iter().map(|head| format!("digest of the newest manifest: {head}")));
-    Ok(Done { json: json!({ "checks": total, "runs": runs, "digest": head }), lines })
+    let json = json!({ "checks": total, "runs": runs, "digest": head, "sample": sample });
+    Ok(Done { json, lines })
 }
 
 fn line(check: &Check) -> String {

@@ -22,6 +22,16 @@ pub enum IfMissing {
     Refuse,
     /// A new one is made: for samples, where tokens need not be the same tomorrow.
     Create,
+    /// A new one is drawn and written nowhere: what a rehearsal makes of `create`.
+    #[serde(skip)]
+    Draw,
+}
+
+impl IfMissing {
+    /// The same for a run that leaves nothing.
+    pub fn in_rehearsal(self) -> Self {
+        if self == Self::Create { Self::Draw } else { self }
+    }
 }
 
 /// The job file's word on the secret.
@@ -49,10 +59,18 @@ pub fn read(flags: &SecretFlags, job: &SecretInJob) -> Result<Secret, Failure> {
             ),
         )
     })?;
-    if job.if_missing == IfMissing::Create && !path.exists() {
-        create(path)?;
+    match job.if_missing {
+        IfMissing::Draw if !path.exists() => return draw(),
+        IfMissing::Create if !path.exists() => create(path)?,
+        _ => {}
     }
     read_file(path)
+}
+
+fn draw() -> Result<Secret, Failure> {
+    Secret::draw().map_err(|error| {
+        Failure::new(SECRET, format!("the system has no randomness to give: {error}"))
+    })
 }
 
 /// Makes a new secret file that only its owner can read.
@@ -61,9 +79,7 @@ pub fn create(path: &Path) -> Result<(), Failure> {
         let made = fs::create_dir_all(parent);
         made.map_err(|error| fail("make the folder of", path, &error))?;
     }
-    let secret = Secret::draw().map_err(|error| {
-        Failure::new(SECRET, format!("the system has no randomness to give: {error}"))
-    })?;
+    let secret = draw()?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
         |error| match error.kind() {
             io::ErrorKind::AlreadyExists => Failure::new(

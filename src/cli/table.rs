@@ -5,22 +5,29 @@ use std::fmt::Write;
 
 use phonematch::report::{InputReport, Report, Stage};
 
+use super::trial;
+
 /// Rows of inputs, lists and stages, as plain text.
 pub fn of(report: &Report) -> String {
     let mut text = String::new();
-    inputs(&mut text, &report.inputs);
+    inputs(&mut text, report);
     lists(&mut text, report);
     stages(&mut text, report);
+    if let Some(share) = report.sample {
+        let _ = writeln!(text, "\nSAMPLE: {}", trial::sampled(share));
+    }
     for alarm in &report.alarms {
         let _ = writeln!(text, "\nALARM: {alarm}");
     }
     text
 }
 
-fn inputs(text: &mut String, inputs: &[InputReport]) {
+fn inputs(text: &mut String, report: &Report) {
+    let inputs = &report.inputs[..];
     let heads = ["rows", "rejected", "barred", "duplicate", "unmatched", "withheld", "released"];
+    let of_sample = report.sample.map(|_| "not sampled");
     let _ = write!(text, "\n{:<10}", "input");
-    for head in heads {
+    for head in heads.into_iter().chain(of_sample) {
         let _ = write!(text, "{head:>12}");
     }
     let _ = writeln!(text, "  file");
@@ -34,7 +41,10 @@ fn inputs(text: &mut String, inputs: &[InputReport]) {
             input.unmatched,
             input.withheld,
             input.released,
-        ] {
+        ]
+        .into_iter()
+        .chain(of_sample.map(|_| input.not_sampled))
+        {
             let _ = write!(text, "{:>12}", grouped(count));
         }
         let _ = writeln!(text, "  {}", input.file);

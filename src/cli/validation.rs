@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Done;
 use super::args::{Common, ValidateFlags};
 use super::commands;
-use super::failure::{BUG, Failure, USAGE};
+use super::failure::{BUG, Failure};
 use super::job_file;
 use super::progress::Progress;
 use super::table::grouped;
@@ -22,11 +22,10 @@ use super::table::grouped;
 const COUNTRIES_SHOWN: usize = 6;
 
 pub fn validate(flags: &ValidateFlags, common: &Common) -> Result<Done, Failure> {
-    let sample = flags.sample.as_deref().map(share).transpose()?;
     let job = job_file::resolve(&flags.job)?;
     let watch = commands::watch()?;
     let progress = (!common.quiet).then(|| Progress::begin(&job, Arc::clone(&watch.meter)));
-    let validated = pipeline::validate(&job, sample, &watch);
+    let validated = pipeline::validate(&job, job.sample, &watch);
     drop(progress);
     let mut validation = validated?;
     let faults = std::mem::take(&mut validation.faults);
@@ -55,11 +54,6 @@ pub fn validate(flags: &ValidateFlags, common: &Common) -> Result<Done, Failure>
             Err(Failure::new(first.code(), message).with(done))
         }
     }
-}
-
-fn share(text: &str) -> Result<Share, Failure> {
-    let share = Share::from_text(text).filter(|&share| share <= Share::WHOLE);
-    share.ok_or_else(|| Failure::new(USAGE, "--sample takes a share, such as 1% or 0.01"))
 }
 
 fn text_of(validation: &Validation, faults: &[Failure]) -> String {

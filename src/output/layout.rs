@@ -10,6 +10,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::consent::Purpose;
 use crate::job::Identifier;
+use crate::share::Share;
 
 /// Row-level tokens, for the messenger's own delivery side.
 pub const MATCHES: &str = "matches.parquet";
@@ -141,7 +142,10 @@ pub(super) fn rejects_schema() -> SchemaRef {
 
 /// Settings of every file. Statistics, dictionary and bloom filter are off for tokens, wherever
 /// their columns are: a footer's smallest and largest token would be two people.
-pub(super) fn properties(purpose: &str) -> WriterProperties {
+pub(super) fn properties(purpose: &str, sample: Option<Share>) -> WriterProperties {
+    let said = |name: &str, value: String| KeyValue::new(name.to_owned(), value);
+    let sample = sample.map(|share| said("phonematch.sample", share.fraction().to_string()));
+    let all = [said("phonematch.format", "1".to_owned()), said(PURPOSE_KEY, purpose.to_owned())];
     let level = |level| Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default());
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
@@ -155,10 +159,5 @@ pub(super) fn properties(purpose: &str) -> WriterProperties {
             .set_column_statistics_enabled(token.clone(), EnabledStatistics::None)
             .set_column_bloom_filter_enabled(token, false);
     }
-    builder
-        .set_key_value_metadata(Some(vec![
-            KeyValue::new("phonematch.format".to_owned(), "1".to_owned()),
-            KeyValue::new(PURPOSE_KEY.to_owned(), purpose.to_owned()),
-        ]))
-        .build()
+    builder.set_key_value_metadata(Some(all.into_iter().chain(sample).collect())).build()
 }

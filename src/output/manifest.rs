@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::consent::AliasRules;
 use crate::policy::{Floors, LegalBasis};
 use crate::privacy::{HistoryHead, LedgerHead};
+use crate::share::Share;
 
 /// What a run read and wrote. Holds no time: same inputs, same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ pub struct Manifest {
     pub aliases: AliasRules,
     /// The job's name.
     pub job: String,
+    /// The share of people that the run is of, drawn by key; none where it is of everybody. A run of
+    /// a sample follows none, is followed by none, is charged nothing and tells nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Share>,
     /// What was read.
     pub inputs: Vec<ManifestInput>,
     /// What was written, by file name; the manifest itself and the sealed report are not here.

@@ -34,7 +34,7 @@ pub use readback::{
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use tables::{
-    Advert, Match, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
+    Advert, Match, Origin, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
     summary_pages, to_json, write_json, write_text,
 };
 
@@ -53,6 +53,24 @@ pub enum OutputError {
     #[error("{} exists and is not a run folder of phonematch; it is left alone", path.display())]
     NotARun {
         /// What is there.
+        path: PathBuf,
+    },
+    /// A run of a sample would take the place of one of everybody.
+    #[error(
+        "the run folder {} holds a run of everybody, whose place no run of a sample takes; choose \
+         another folder for the sample", path.display()
+    )]
+    NotForASample {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// What is there is of other people than the run that is to be skipped for it.
+    #[error(
+        "the run folder {} holds a run of other people than the job is of, a sample or everybody, \
+         so it is not the one to skip; choose another folder", path.display()
+    )]
+    OfOthers {
+        /// The run folder.
         path: PathBuf,
     },
     /// Another run writes to the same place.

@@ -61,11 +61,12 @@ impl PreviousRun {
     pub fn open(folder: &Path, lineage: &Lineage<'_>) -> Result<Self, OutputError> {
         let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
         Self::open_if_kin(folder, lineage)?.ok_or_else(|| {
-            fail("it is another job's, of another purpose or made with another secret")
+            fail("it is another job's, of another purpose, of a sample, or of another secret")
         })
     }
 
-    /// Opens the run in `folder`; none when it is of another lineage.
+    /// Opens the run in `folder`; none when it is of another lineage, or of a sample: what a sample
+    /// left out is not gone, and no run may take it for gone.
     ///
     /// # Errors
     ///
@@ -86,6 +87,11 @@ impl PreviousRun {
         }
         if !is_sealed(&text, lineage.secret) {
             return Err(fail("its manifest was changed"));
+        }
+        // Only a sealed manifest is believed here, or whoever writes that word into one would have
+        // the checks against its run passed over.
+        if manifest.sample.is_some() {
+            return Ok(None);
         }
         let report = self::text(&folder.join(REPORT))?;
         let report = report.filter(|report| is_sealed(report, lineage.secret));

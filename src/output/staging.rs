@@ -25,6 +25,8 @@ pub struct Staging {
     target: PathBuf,
     /// Holds the lock for as long as the run lives.
     lock: File,
+    /// The folders round it that were not there, the innermost first.
+    made: Vec<PathBuf>,
     published: bool,
 }
 
@@ -52,6 +54,8 @@ impl Staging {
             path: path.to_owned(),
             source,
         };
+        let made = parent.ancestors().take_while(|folder| !is_somewhere(folder));
+        let made: Vec<_> = made.map(Path::to_owned).collect();
         fs::create_dir_all(&parent).map_err(|source| make(&parent, source))?;
         let folder = parent.join(format!(".{name}.partial"));
         for _ in 0..LOCK_ATTEMPTS {
@@ -75,9 +79,10 @@ impl Staging {
             }
             // The run that held the lock may have renamed or removed the folder meanwhile.
             if is_same(&lock, &folder) {
-                let staging = Self { folder, target: target.to_owned(), lock, published: false };
+                let target = target.to_owned();
+                let staging = Self { folder, target, lock, made, published: false };
                 staging.clear()?;
-                check_target(target, if_exists)?;
+                check_target(&staging.target, if_exists)?;
                 return Ok(staging);
             }
         }
@@ -180,8 +185,15 @@ impl Drop for Staging {
         if !self.published {
             // Nothing can be done about a failure here; the next run clears the folder.
             let _ = fs::remove_dir_all(&self.folder);
+            // Those in which somebody has put something meanwhile stay.
+            let _ = self.made.iter().try_for_each(fs::remove_dir);
         }
     }
+}
+
+/// Whether there is something under a path; nothing under it is the folder one is in.
+fn is_somewhere(path: &Path) -> bool {
+    path.as_os_str().is_empty() || fs::symlink_metadata(path).is_ok()
 }
 
 /// Refuses a target that is there and may not be replaced, or that no run of ours wrote.

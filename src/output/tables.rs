@@ -21,6 +21,7 @@ use crate::key::{TOKEN_TEXT_LEN, Token};
 use crate::normalise::RejectReason;
 use crate::privacy::{Band, PeopleCount, Released, Shown};
 use crate::report::page::{self, ToldList};
+use crate::share::Share;
 
 /// Rows that are turned into columns at a time.
 const CHUNK_ROWS: usize = 64 * 1024;
@@ -81,6 +82,23 @@ impl Advert {
     }
 }
 
+/// What a table is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The purpose's name.
+    pub purpose: &'a str,
+    /// The share of people; none where it is of everybody.
+    pub sample: Option<Share>,
+}
+
+impl<'a> Origin<'a> {
+    /// Everybody's, for a purpose.
+    #[must_use]
+    pub const fn of_everybody(purpose: &'a str) -> Self {
+        Self { purpose, sample: None }
+    }
+}
+
 struct Table<'a> {
     path: &'a Path,
     schema: SchemaRef,
@@ -89,8 +107,12 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn create(path: &'a Path, schema: SchemaRef, purpose: &str) -> Result<Self, OutputError> {
+        Self::create_of(path, schema, Origin::of_everybody(purpose))
+    }
+
+    fn create_of(path: &'a Path, schema: SchemaRef, of: Origin<'_>) -> Result<Self, OutputError> {
         let file = create_private(path)?;
-        let properties = layout::properties(purpose);
+        let properties = layout::properties(of.purpose, of.sample);
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
             .map_err(|source| parquet_error("begin", path, source))?;
         Ok(Self { path, schema, writer })
@@ -128,12 +150,12 @@ fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
 /// When the file cannot be written.
 pub fn matches(
     path: &Path,
-    purpose: &str,
+    of: Origin<'_>,
     lists: &[ListName],
     rows: &[Match],
 ) -> Result<(), OutputError> {
-    let kind = Rows::of(purpose);
-    let mut table = Table::create(path, layout::matches_schema(kind), purpose)?;
+    let kind = Rows::of(of.purpose);
+    let mut table = Table::create_of(path, layout::matches_schema(kind), of)?;
     for rows in rows.chunks(CHUNK_ROWS) {
         let list = |row: &Match| &lists[row.list as usize];
         let tokens = tokens(rows.iter().map(|row| row.token));
@@ -198,6 +220,8 @@ pub fn audiences(path: &Path, purpose: &str, rows: &[Advert]) -> Result<(), Outp
 struct Summary<'a> {
     format: u32,
     purpose: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Share>,
     lists: Vec<SummaryList<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<Vec<SummaryCount>>,
@@ -247,7 +271,7 @@ pub fn counts(path: &Path, purpose: &str, rows: &[PeopleCount]) -> Result<(), Ou
 /// When the file cannot be written.
 pub fn summary(
     path: &Path,
-    purpose: &str,
+    of: Origin<'_>,
     rows: &[Advert],
     counts: Option<&[PeopleCount]>,
 ) -> Result<(), OutputError> {
@@ -264,7 +288,8 @@ pub fn summary(
         people: row.people(),
     };
     let counts = counts.map(|rows| rows.iter().map(count).collect());
-    write_json(path, &Summary { format: 1, purpose, lists: lists.collect(), counts })
+    let Origin { purpose, sample } = of;
+    write_json(path, &Summary { format: 1, purpose, sample, lists: lists.collect(), counts })
 }
 
 /// Writes a page for each recipient among [`summary`]'s rows; tells the files' names.

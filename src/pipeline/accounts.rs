@@ -18,11 +18,12 @@ use crate::job::Job;
 use crate::join::{
     Attributes, Before, Found, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought,
 };
-use crate::key::{Form, Keyer, MatchKey, Spelled};
+use crate::key::{Form, Keyer, MatchKey, Spelled, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
 use crate::policy::RecycledNumbers;
 use crate::report::{Counts, Ledger, Stage, Timings};
+use crate::share::Share;
 
 /// What a run holds account rows against.
 #[derive(Clone, Copy)]
@@ -32,9 +33,20 @@ pub(super) struct Against<'a> {
     pub(super) blank: BlankConsent,
     pub(super) pass: Pass<'a>,
     pub(super) purpose: Purpose,
+    /// Of whom rows are looked up; none: of everybody.
+    pub(super) drawn: Option<Share>,
 }
 
 impl Against<'_> {
+    /// The sample that rows are held against. A further pass need not ask again: whoever it finds on
+    /// a list is in the sample.
+    const fn draws(&self) -> Option<Share> {
+        match self.pass {
+            Pass::Only | Pass::First => self.drawn,
+            Pass::Further { .. } => None,
+        }
+    }
+
     /// Whether it must be known who is behind a slot, in whichever form lists have the number:
     /// messages of all lists go to one person, and pairs join people.
     fn identifies(&self, index: &ListIndex) -> bool {
@@ -148,6 +160,8 @@ struct Columns {
 #[derive(Default)]
 pub(super) struct ProbedRows {
     rows: u64,
+    /// Rows of people who are not in the sample.
+    not_sampled: u64,
     /// Rows that could not be read, by their place in the batch.
     rejected: Vec<RejectedRow>,
     /// Barred whatever list they are on.
@@ -215,6 +229,11 @@ impl Columns {
     fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
         let Against { suppressions, keyer, .. } = *against;
         self.known.clear();
+        if against.draws().is_some() {
+            // Who is in the sample is asked of everybody, so nobody can be passed over unhashed.
+            self.known.resize(self.read.len(), true);
+            return;
+        }
         self.known.extend(self.read.iter().map(|read| {
             read.is_ok_and(|reading| {
                 suppressions.may_bar(reading.number) | index.may_hold(reading, keyer)
@@ -256,6 +275,28 @@ impl Columns {
                 }
             }
         }
+    }
+
+    /// Takes out whoever is not in the sample. Bars come first, so that a no counts whoever is drawn.
+    /// A person has a key in each form of the lists, and one of them must be drawn.
+    fn draw(&mut self, index: &ListIndex, against: &Against<'_>, done: &mut ProbedRows) {
+        let Some(share) = against.draws() else { return };
+        let forms = index.forms();
+        self.spelled.clear();
+        self.spelled.extend(self.permitted.iter().flat_map(|permitted| {
+            let digits = permitted.number().expose_digits();
+            forms.iter().map(move |&form| Spelled { digits, form })
+        }));
+        self.keys.clear();
+        against.keyer.keys(&self.spelled, &mut self.keys);
+        let mut keys = self.keys.chunks_exact(forms.len());
+        let is_drawn: Vec<_> =
+            keys.by_ref().map(|keys| keys.iter().any(|&key| is_in_sample(key, share))).collect();
+        let mut drawn = is_drawn.iter();
+        self.rows.retain(|_| drawn.next() == Some(&true));
+        let mut drawn = is_drawn.iter();
+        self.permitted.retain(|_| drawn.next() == Some(&true));
+        done.not_sampled = (is_drawn.len() - self.permitted.len()) as u64;
     }
 
     /// Keys of those who may be on a list: permitted rows, and whoever has the number of somebody
@@ -410,7 +451,10 @@ impl Work for Probing<'_, '_> {
         done.slow_path = timings.time(Stage::Normalise, || columns.read(batch));
         timings.time(Stage::Join, || columns.glance(index, against));
         timings.time(Stage::Consent, || columns.decide(batch, against, &mut done));
-        timings.time(Stage::Key, || columns.keys(index, against));
+        timings.time(Stage::Key, || {
+            columns.draw(index, against, &mut done);
+            columns.keys(index, against);
+        });
         timings.time(Stage::Join, || columns.probe(batch, index, against, &mut done));
         done.timings = timings;
         pool().push(columns);
@@ -425,6 +469,7 @@ impl Work for Probing<'_, '_> {
             self.ledger.rows_read += done.rows;
             self.ledger.slow_path += done.slow_path;
             self.ledger.unmatched += done.permitted;
+            self.ledger.not_sampled += done.not_sampled;
             self.ledger.bar_all(&done.barred);
         }
         self.ledger.unmatched -= done.found;

@@ -70,15 +70,17 @@ pub(super) fn probe(
     against: Against<'_>,
     watch: &Watch,
 ) -> Result<(), RunError> {
-    // Whatever pass over the export it is, this one is the canaries' own, and they are on its list.
-    let against = Against { pass: Pass::Only, ..against };
+    // Whatever pass over the export it is, this one is the canaries' own, and they are on its list;
+    // whoever the run's sample is of, they are in it.
+    let against = Against { pass: Pass::Only, drawn: None, ..against };
     let barred = send(index, against, watch)?.barred;
     let nobody = Suppressions::new(AliasRules::ALL);
     let found = send(index, Against { suppressions: &nobody, ..against }, watch)?;
     if barred != CANARIES.len() as u64 {
         return Err(RunError::CanaryEscaped { what: "an opted-out account was not barred" });
     }
-    if found.barred != 0 || found.unmatched != 0 || found.rejected.total() != 0 {
+    let lost = found.unmatched + found.not_sampled + found.rejected.total();
+    if found.barred != 0 || lost != 0 {
         return Err(RunError::CanaryEscaped { what: "a canary was not found on its list" });
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::gates::BrokenGate;
 use crate::audit::Check;
+use crate::consent::Purpose;
 use crate::input::{InputError, Location};
 use crate::join::ScratchError;
 use crate::output::OutputError;
@@ -105,6 +106,15 @@ pub enum RunError {
         /// Bytes of memory that are missing for one pass.
         more: u64,
     },
+    /// A sample of the purpose's people would tell or cost them more than the policy knows.
+    #[error(
+        "{} takes no sample: {}; take sample out of the job, or try it whole with --dry-run",
+        purpose.name(), why_no_sample(*purpose)
+    )]
+    NoSample {
+        /// What the numbers are used for.
+        purpose: Purpose,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted; nothing was published")]
     Interrupted,
@@ -113,6 +123,18 @@ pub enum RunError {
 /// Whole ones, rounded up: who gives so much gives enough.
 const fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
+}
+
+fn why_no_sample(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::FriendSuggestions => "a pair is of two people, who are hardly ever both in one",
+        Purpose::BusinessMessaging => {
+            "a message to somebody counts against caps of theirs, which are of all people"
+        }
+        Purpose::Ads | Purpose::Analytics | Purpose::AntiSpam => {
+            "figures of some people, beside those of all, tell more of each than the policy says"
+        }
+    }
 }
 
 fn until(free_on: Option<jiff::civil::Date>) -> String {

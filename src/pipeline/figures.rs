@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::passes::Joint;
 use super::{Begun, PreviousRuns, RunError, Watch, messages, waves};
 use crate::dates::Day;
-use crate::job::Job;
+use crate::job::{Ending, Job};
 use crate::join::{ListNo, ListStore, Stored, Stretch};
 use crate::key::{MatchKey, Secret};
 use crate::policy::{AddedNoise, BudgetRules, NoiseRules};
@@ -59,10 +59,12 @@ impl Decided {
     }
 }
 
-/// The policy's noise and budget, where it has them.
+/// The policy's noise and budget, where it has them and somebody is told: of a sample nobody is.
 fn rules(job: &Job) -> Option<(&AddedNoise, &BudgetRules)> {
     match (&job.policy.noise, &job.policy.budget) {
-        (Some(NoiseRules::Added(noise)), Some(budget)) => Some((noise, budget)),
+        (Some(NoiseRules::Added(noise)), Some(budget)) if job.drawn().is_none() => {
+            Some((noise, budget))
+        }
         _ => None,
     }
 }
@@ -102,7 +104,7 @@ pub(super) fn decide(
 ) -> Result<Decided, RunError> {
     let index = &joint.index;
     let (job, floors) = (begun.job, &begun.job.policy.floors);
-    let gates = Gates { policy: &job.policy, today: day(begun) };
+    let gates = Gates { policy: &job.policy, today: day(begun), drawn: job.drawn() };
     let mut tally = privacy::count(index, canaries, &gates);
     let history = messages::choose(begun, index, &mut tally, watch)?;
     let Tally { lists: counted, kept_back } = tally;
@@ -203,6 +205,9 @@ pub(super) fn day(begun: &Begun<'_>) -> Day {
 
 fn open(job: &Job, watch: &Watch) -> Result<BudgetLedger, RunError> {
     let start = Instant::now();
+    if job.ending == Ending::Rehearse {
+        return Ok(BudgetLedger::rehearse(&job.ledger, &job.secret)?);
+    }
     loop {
         match BudgetLedger::open(&job.ledger, &job.secret) {
             Err(LedgerError::Locked { .. }) if start.elapsed() < PATIENCE => {

@@ -19,8 +19,8 @@ use crate::key::{MatchKey, RecipientKey, Token};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
-    ManifestInput, ManifestMessages, Match, OutputError, PreviousDigest, PreviousRun, REMOVED,
-    REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
+    ManifestInput, ManifestMessages, Match, Origin, OutputError, PreviousDigest, PreviousRun,
+    REMOVED, REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
 };
 use crate::policy::NoiseRules;
 use crate::privacy::{self, Audience, BudgetLedger, History, LedgerHead, Release, WithholdReason};
@@ -97,7 +97,9 @@ pub(super) fn finish(
         timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
     let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
-    let before = begun.previous.last().map(PreviousRun::matches);
+    // A part of the people matches a part of the numbers.
+    let before = begun.previous.last().filter(|_| begun.job.drawn().is_none());
+    let before = before.map(PreviousRun::matches);
     let changed = gates::change(&begun.job.gates, Counted::Matches, before, matches.len() as u64);
     gates::demand(changed)?;
     let (rejects, written) = timings.time(Stage::Output, || {
@@ -225,19 +227,21 @@ fn write_tables(
 ) -> Result<Written, OutputError> {
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
-    output::matches(&file(MATCHES), purpose, &named.names, matches)?;
+    let of = Origin { purpose, sample: begun.job.drawn() };
+    output::matches(&file(MATCHES), of, &named.names, matches)?;
     let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
-    output::summary(&file(SUMMARY), purpose, &adverts, None)?;
+    output::summary(&file(SUMMARY), of, &adverts, None)?;
     let pages = output::summary_pages(begun.staging.folder(), purpose, &adverts)?;
     let removed = removed(&begun.previous, named, matches)?;
     output::removed(&file(REMOVED), purpose, &removed)?;
     Ok(Written { removed: removed.len() as u64, pages })
 }
 
-/// What recipients are told, in name order; nothing where the purpose tells nobody.
+/// What recipients are told, in name order; nothing where the purpose tells nobody, and nothing of a
+/// sample: each further figure about the same people would be one that no budget was charged for.
 fn adverts(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Advert> {
-    if begun.job.policy.noise.is_none() {
+    if begun.job.policy.noise.is_none() || begun.job.drawn().is_some() {
         return Vec::new();
     }
     let mut bands = vec![None; named.names.len()];
@@ -398,6 +402,7 @@ pub(super) fn write_report(begun: &Begun<'_>, findings: Findings<'_>) -> Result<
         run: name_of(&begun.job.out),
         purpose: begun.job.purpose.name().to_owned(),
         started_at: begun.started_at.clone(),
+        sample: begun.job.drawn(),
         threads: waves::threads(),
         inputs: inputs.iter().map(|input| InputReport::from(&input.ledger)).collect(),
         countries,
@@ -449,7 +454,14 @@ fn alarms(
     let lowest = floors.list_numbers.min(floors.matched_people).min(floors.attribute_cell);
     let is_low = begun.job.purpose == Purpose::Ads && lowest < LOW_FLOOR;
     let low = is_low.then(|| format!("a floor of the policy is {lowest}: few hide in a few"));
-    let is_exact = begun.job.policy.noise == Some(NoiseRules::None);
+    let in_two_forms = begun.job.drawn().is_some() && joined.index.forms().len() > 1;
+    let in_two_forms = in_two_forms.then(|| {
+        "the sample's lists hold numbers in two forms: a person who is in both is drawn by each, so \
+         not the same people in all lists"
+            .to_owned()
+    });
+    let tells = begun.job.drawn().is_none();
+    let is_exact = begun.job.policy.noise == Some(NoiseRules::None) && tells;
     let exact = is_exact.then(|| {
         "the policy adds no noise: two nearly equal lists may tell of the person between them"
             .to_owned()
@@ -468,7 +480,7 @@ fn alarms(
     rows.dedup();
     let purpose = begun.job.purpose;
     let what = if purpose.takes_pairs() { "pair" } else { "number" };
-    let place = match purpose.has_advertiser() {
+    let place = match purpose.has_advertiser() && tells {
         true => format!("in {AUDIENCES}"),
         false => "by name".to_owned(),
     };
@@ -485,7 +497,8 @@ fn alarms(
             joined.passes
         )
     });
-    low.into_iter().chain(exact).chain(passes).chain(large).chain(crowded).collect()
+    let about_lists = large.into_iter().chain(crowded);
+    low.into_iter().chain(in_two_forms).chain(exact).chain(passes).chain(about_lists).collect()
 }
 
 /// Floors below this protect nobody to speak of.
@@ -523,6 +536,7 @@ pub(super) fn write_manifest(begun: &Begun<'_>, record: Record<'_>) -> Result<()
         legal_basis: begun.job.policy.legal_basis,
         aliases: begun.job.policy.aliases,
         job: begun.job.name.to_string(),
+        sample: begun.job.drawn(),
         inputs: inputs.iter().map(|input| manifest_input(input)).collect(),
         files: files.collect::<Result<_, OutputError>>()?,
         floors: begun.job.policy.floors,

@@ -9,7 +9,7 @@
 use super::lists::Group;
 use super::{PreviousRuns, ReadInput, RunError};
 use crate::input::Role;
-use crate::job::Gates;
+use crate::job::{Gates, Job};
 use crate::join::{Fate, ListIndex};
 use crate::normalise::RejectReason;
 use crate::report::Ledger;
@@ -186,6 +186,25 @@ pub(super) fn match_rate(gates: &Gates, file: &str, counted: Matched) -> Option<
     Some(BrokenGate::MatchRateHigh { file: file(), matched, numbers, limit })
 }
 
+/// Wilson's score interval at 95 % (Wilson 1927, "Probable inference, the law of succession, and
+/// statistical inference"): unlike the textbook's it holds near 0 and 1 and for few numbers.
+pub(super) fn interval(part: u64, whole: u64) -> [Share; 2] {
+    const Z: f64 = 1.96;
+    let exact = |count: u64| u32::try_from(count).map_or(f64::from(u32::MAX), f64::from);
+    if whole == 0 {
+        return [Share::percent(0), Share::WHOLE];
+    }
+    let (n, p) = (exact(whole), exact(part) / exact(whole));
+    let scale = 1.0 + Z * Z / n;
+    let centre = (p + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let share = |value: f64| Share::from_fraction(value.clamp(0.0, 1.0));
+    [
+        share(centre - half).unwrap_or(Share::percent(0)),
+        share(centre + half).unwrap_or(Share::WHOLE),
+    ]
+}
+
 /// Whether there is about as much as last time. Where there was nothing, nothing is compared.
 pub(super) fn change(
     gates: &Gates,
@@ -223,14 +242,21 @@ pub(super) fn of_role(
     broken
 }
 
-/// What every list input must be like when the export is read.
-pub(super) fn of_matches(
-    gates: &Gates,
-    inputs: &[ReadInput],
-    counted: &[Matched],
-) -> Vec<BrokenGate> {
+/// What every list input must be like when the export is read. What a sample cannot tell of all
+/// people is not held against it.
+pub(super) fn of_matches(job: &Job, inputs: &[ReadInput], counted: &[Matched]) -> Vec<BrokenGate> {
     let pairs = inputs.iter().zip(counted);
-    pairs.filter_map(|(input, &counted)| match_rate(gates, &input.ledger.file, counted)).collect()
+    let broken = pairs.filter_map(|(input, &counted)| {
+        let broken = match_rate(&job.gates, &input.ledger.file, counted)?;
+        let [low, high] = interval(counted.matched, counted.numbers);
+        let is_sure = match &broken {
+            BrokenGate::MatchRateLow { limit, .. } => high < *limit,
+            BrokenGate::MatchRateHigh { limit, .. } => low > *limit,
+            BrokenGate::RejectRate { .. } | BrokenGate::Changed { .. } => true,
+        };
+        (is_sure || job.drawn().is_none()).then_some(broken)
+    });
+    broken.collect()
 }
 
 #[cfg(test)]
@@ -239,6 +265,22 @@ mod tests {
 
     fn percent(percent: u16) -> Option<Share> {
         Some(Share::percent(percent))
+    }
+
+    #[test]
+    fn an_interval_is_wilsons() {
+        // Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+        for (part, whole, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let [from, to] = interval(part, whole);
+            assert!((from.fraction() - low).abs() < 0.0001, "{part} of {whole}: {from}");
+            assert!((to.fraction() - high).abs() < 0.0001, "{part} of {whole}: {to}");
+        }
+        assert_eq!(interval(0, 0), [Share::percent(0), Share::WHOLE]);
     }
 
     #[test]

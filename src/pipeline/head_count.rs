@@ -21,7 +21,8 @@ use crate::input::{self, Batch, Field, Role};
 use crate::join::{Attributes, InputNo, People, PersonRow};
 use crate::normalise::{self, Checks, Hint, Path, RejectReason};
 use crate::output::{
-    self, AUDIENCES, COUNTS, MATCHES, ManifestCounts, OutputError, REMOVED, Rejected, SUMMARY,
+    self, AUDIENCES, COUNTS, MATCHES, ManifestCounts, Origin, OutputError, REMOVED, Rejected,
+    SUMMARY,
 };
 use crate::policy::NoiseRules;
 use crate::privacy::{self, CountRules, PeopleCount, WithholdReason};
@@ -201,7 +202,8 @@ pub(super) fn attempt(
     let suppressions = &no.suppressions;
     let (keyer, blank) = (&begun.keyer, policy.blank_consent);
     let purpose = begun.job.purpose;
-    let against = Against { suppressions, keyer, blank, pass: Pass::Only, purpose };
+    let (pass, drawn) = (Pass::Only, None);
+    let against = Against { suppressions, keyer, blank, pass, purpose, drawn };
     canaries::probe_count(against, active, watch)?;
 
     let mut export = read(begun, against, active, &mut rejects, &mut timings, watch)?;
@@ -327,8 +329,9 @@ fn write_tables(begun: &Begun<'_>, counts: &[PeopleCount]) -> Result<(), OutputE
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
     output::counts(&file(COUNTS), purpose, counts)?;
-    output::summary(&file(SUMMARY), purpose, &[], Some(counts))?;
-    output::matches(&file(MATCHES), purpose, &[], &[])?;
+    let of = Origin::of_everybody(purpose);
+    output::summary(&file(SUMMARY), of, &[], Some(counts))?;
+    output::matches(&file(MATCHES), of, &[], &[])?;
     output::audiences(&file(AUDIENCES), purpose, &[])?;
     output::removed(&file(REMOVED), purpose, &BTreeSet::new())
 }

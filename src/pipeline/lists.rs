@@ -14,11 +14,12 @@ use crate::input::{
 };
 use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
 use crate::join::{InputNo, ListName, ListNo, RowDates};
-use crate::key::{Form, Keyer, Listed, PhoneDigest, Told};
+use crate::key::{Form, Keyer, Listed, PhoneDigest, Told, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Ledger, RegionCounts, Stage, Timings};
+use crate::share::Share;
 
 pub(super) use adding::{Gathering, RowsTo, is_crowded};
 use owners::About;
@@ -58,6 +59,8 @@ pub(super) struct Listing<'a> {
     pub(super) location: &'a Location,
     pub(super) policy: &'a Policy,
     pub(super) keyer: &'a Keyer,
+    /// Of whom rows are taken; none: of everybody.
+    pub(super) drawn: Option<Share>,
 }
 
 pub(super) struct Indexing<'a, 'r> {
@@ -65,6 +68,7 @@ pub(super) struct Indexing<'a, 'r> {
     location: &'a Location,
     policy: &'a Policy,
     keyer: &'a Keyer,
+    drawn: Option<Share>,
     column: PhoneColumn,
     default: Hint,
     input: InputNo,
@@ -104,7 +108,8 @@ pub(super) fn read(
     let mut lists = Lists::default();
     for source in &job.lists {
         for location in &source.files.locations {
-            let listing = Listing { source, location, policy: &job.policy, keyer };
+            let listing =
+                Listing { source, location, policy: &job.policy, keyer, drawn: job.drawn() };
             let mut reader = listing.open(watch)?;
             let input = InputNo::try_from(lists.inputs.len()).unwrap_or(InputNo::MAX);
             let rows_to = gathering.rows_to();
@@ -209,6 +214,24 @@ pub(super) struct Found {
     country: Option<Region>,
 }
 
+impl ListRow<Found> {
+    /// Leaves of the row only numbers of people who are in a sample.
+    fn keep_drawn(&mut self, share: Share) {
+        let is_drawn = |found: &Found| is_in_sample(found.listed.key, share);
+        let stays = match self {
+            Self::Rejected(_) | Self::NotSampled => true,
+            Self::One(one) => is_drawn(one),
+            Self::Several(several) => {
+                several.retain(is_drawn);
+                !several.is_empty()
+            }
+        };
+        if !stays {
+            *self = Self::NotSampled;
+        }
+    }
+}
+
 /// Hashes the numbers of a batch under the key, all at once.
 fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
     let mut told = Vec::with_capacity(rows.len());
@@ -276,7 +299,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
         lists: &'a mut Lists,
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
-        let Listing { source, location, policy, keyer } = listing;
+        let Listing { source, location, policy, keyer, drawn } = listing;
         let column = listing.phone_column(reader);
         let has = |field| reader.columns().has(field);
         let has_both = has(Field::Phone) && has(Field::PhoneSha256);
@@ -290,6 +313,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
             location,
             policy,
             keyer,
+            drawn,
             column,
             default: listing.default_hint(),
             input,
@@ -467,7 +491,11 @@ impl Work for Indexing<'_, '_> {
         let mut owners = Vec::new();
         let rows = timings.time(Stage::Key, || {
             self.keyer.list(&read.owners, &mut owners);
-            list(self.keyer, read.rows)
+            let mut rows = list(self.keyer, read.rows);
+            if let Some(share) = self.drawn {
+                rows.iter_mut().for_each(|row| row.keep_drawn(share));
+            }
+            rows
         });
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
         let names = has_names.then(|| batch.clone());
@@ -530,7 +558,11 @@ impl Indexing<'_, '_> {
         }
         self.rows[list.index()] += 1;
         match row {
-            ListRow::Rejected(_) | ListRow::NotSampled => Ok(()),
+            ListRow::Rejected(_) => Ok(()),
+            ListRow::NotSampled => {
+                self.ledger.not_sampled += 1;
+                Ok(())
+            }
             ListRow::One(found) => self.add_one(found, about(list)),
             ListRow::Several(several) => self.add_several(several, about(list)),
         }

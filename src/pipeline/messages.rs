@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::figures::{BETWEEN_ATTEMPTS, PATIENCE, day};
 use super::{Begun, PreviousRuns, RunError, Watch};
-use crate::job::Job;
+use crate::job::{Ending, Job};
 use crate::join::ListIndex;
 use crate::output::ManifestMessages;
 use crate::privacy::{self, History, HistoryError, MessageRules, Messages, Tally};
@@ -57,6 +57,9 @@ pub(super) fn choose(
 
 fn open(job: &Job, watch: &Watch) -> Result<History, RunError> {
     let start = Instant::now();
+    if job.ending == Ending::Rehearse {
+        return Ok(History::rehearse(&job.history, &job.secret)?);
+    }
     loop {
         match History::open(&job.history, &job.secret) {
             Err(HistoryError::Locked { .. }) if start.elapsed() < PATIENCE => {

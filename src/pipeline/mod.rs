@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use crate::consent::{SuppressionReader, Suppressions};
 use crate::input::{Facts, Field, Location, Meter, Need, Role, Want};
-use crate::job::{IfExists, Job, Previous};
+use crate::job::{Ending, IfExists, Job, Previous};
 use crate::join::{Holds, ListBuilder, ListIndex, ListName, ListStore};
 use crate::key::{Form, Keyer, MatchKey};
 use crate::normalise::Hint;
@@ -99,6 +99,13 @@ pub enum Outcome {
         /// What happened to every row.
         report: Box<Report>,
     },
+    /// A run folder would be there; the job says that nothing of it is to stay.
+    Rehearsed {
+        /// Where it would be.
+        folder: PathBuf,
+        /// What happened to every row.
+        report: Box<Report>,
+    },
     /// The run folder was there already, and the job says to leave it.
     Skipped {
         /// The folder.
@@ -139,7 +146,8 @@ impl<'a> Rejects<'a> {
     }
 }
 
-/// Runs a job from its inputs to a published, audited folder.
+/// Runs a job from its inputs to a published, audited folder; or to one that is taken away, its
+/// books untouched, where the job says so.
 ///
 /// Parallel work is done in the caller's rayon pool. Memory grows with the lists and the opt-outs,
 /// not with the export; where the job has a budget of memory, with the people who are found instead
@@ -157,14 +165,19 @@ pub fn run(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
 fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let started_at = jiff::Timestamp::now().to_string();
+    check_sample(job)?;
     if job.if_exists == IfExists::Skip && job.out.exists() {
         // Something else in the run's place is no run that could have been made before.
         return match Manifest::read(&job.out.join(MANIFEST)) {
-            Some(_) => Ok(Outcome::Skipped { folder: job.out.clone() }),
+            Some(run) if run.sample == job.drawn() => {
+                Ok(Outcome::Skipped { folder: job.out.clone() })
+            }
+            Some(_) => Err(OutputError::OfOthers { path: job.out.clone() }.into()),
             None => Err(OutputError::NotARun { path: job.out.clone() }.into()),
         };
     }
     let staging = Staging::begin(&job.out, job.if_exists)?;
+    refuse_to_replace_everybody(job)?;
     watch.staged.hold(staging.folder());
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
@@ -177,13 +190,16 @@ fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
         let mut finished = attempt(&begun, restarts, watch)?;
         if opt_outs::are_unchanged(job, &finished.opt_outs_seen)? {
             watch.check()?;
+            let (folder, report) = (job.out.clone(), Box::new(finished.report));
+            if job.ending == Ending::Rehearse {
+                return Ok(Outcome::Rehearsed { folder, report });
+            }
             // A figure is paid for, and a message remembered, before anybody can see it. A run that
             // dies between these lines was charged; the next one finds the same in the books.
             finished.books.commit()?;
             let publish = || begun.staging.publish(job.if_exists);
             watch.staged.publish(publish).ok_or(RunError::Interrupted)??;
-            let report = Box::new(finished.report);
-            return Ok(Outcome::Published { folder: job.out.clone(), report });
+            return Ok(Outcome::Published { folder, report });
         }
         if reads_stdin(job) {
             return Err(RunError::OptOutsChanged);
@@ -193,18 +209,39 @@ fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     Err(RunError::OptOutsKeepChanging { times: MOST_ATTEMPTS })
 }
 
+/// Refuses a sample where the policy's promises are about all people.
+fn check_sample(job: &Job) -> Result<(), RunError> {
+    let purpose = job.purpose;
+    let joins_people = purpose.takes_pairs() || job.policy.messaging.is_some();
+    let takes_one = purpose.takes_lists() && !joins_people;
+    if job.drawn().is_none() || takes_one { Ok(()) } else { Err(RunError::NoSample { purpose }) }
+}
+
+/// A sample in the place of a run would take it out of the chain, and what it published with it.
+fn refuse_to_replace_everybody(job: &Job) -> Result<(), OutputError> {
+    let is_of_everybody =
+        || Manifest::read(&job.out.join(MANIFEST)).is_none_or(|manifest| manifest.sample.is_none());
+    if job.drawn().is_some() && job.out.exists() && is_of_everybody() {
+        return Err(OutputError::NotForASample { path: job.out.clone() });
+    }
+    Ok(())
+}
+
 /// The runs before this one.
+#[derive(Default)]
 struct PreviousRuns {
     /// The one that the chain goes on from.
     chained: Option<PreviousRun>,
     /// The one that this run takes the place of.
     replaced: Option<PreviousRun>,
+    /// For a sample, which follows none: the one that its inputs are held against all the same.
+    compared: Option<PreviousRun>,
 }
 
 impl PreviousRuns {
     /// The one that tonight is compared with.
     fn last(&self) -> Option<&PreviousRun> {
-        self.replaced.as_ref().or(self.chained.as_ref())
+        self.replaced.as_ref().or(self.chained.as_ref()).or(self.compared.as_ref())
     }
 
     /// Rows of the opt-out source last time.
@@ -215,15 +252,18 @@ impl PreviousRuns {
 
 fn previous_runs(job: &Job, lineage: &Lineage<'_>) -> Result<PreviousRuns, RunError> {
     let chained = match &job.previous {
-        Previous::None => return Ok(PreviousRuns { chained: None, replaced: None }),
+        Previous::None => return Ok(PreviousRuns::default()),
         Previous::Folder(folder) => Some(PreviousRun::open(folder, lineage)?),
         Previous::Auto => PreviousRun::newest_beside(&job.out, lineage)?,
     };
+    if job.drawn().is_some() {
+        return Ok(PreviousRuns { compared: chained, ..PreviousRuns::default() });
+    }
     let replaced = match job.if_exists {
         IfExists::Replace if job.out.exists() => PreviousRun::open_if_kin(&job.out, lineage)?,
         _ => None,
     };
-    Ok(PreviousRuns { chained, replaced })
+    Ok(PreviousRuns { chained, replaced, compared: None })
 }
 
 /// What one attempt wrote into the staging folder.
@@ -274,7 +314,7 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
         // Numbers that nobody has and that are no longer in the index; none after a single pass.
         matched.numbers += input.ledger.unmatched;
     }
-    gates::demand(gates::of_matches(&job.gates, &lists.inputs, &matched))?;
+    gates::demand(gates::of_matches(job, &lists.inputs, &matched))?;
 
     let decided =
         timings.time(Stage::Privacy, || figures::decide(begun, &joint, canary_list, watch))?;

@@ -127,8 +127,8 @@ impl Road<'_> {
         late.into_iter().for_each(|slot| index.bar(slot));
 
         let blank = job.policy.blank_consent;
-        let purpose = job.purpose;
-        let against = Against { suppressions, keyer, blank, pass: around.pass, purpose };
+        let (pass, purpose, drawn) = (around.pass, job.purpose, job.drawn());
+        let against = Against { suppressions, keyer, blank, pass, purpose, drawn };
         canaries::probe(&mut index, against, watch)?;
         let mut late = Vec::new();
         for (at, location) in job.accounts.locations.iter().enumerate() {

@@ -255,7 +255,8 @@ fn seal_of(body: &str, secret: &Secret) -> String {
 
 /// The history, open for one run at a time.
 pub struct History {
-    file: LockedFile,
+    /// None where nothing will be written.
+    file: Option<LockedFile>,
     messages: Messages,
     /// What is to be written; none while nothing is new.
     pending: Option<String>,
@@ -271,7 +272,20 @@ impl History {
         let opened = LockedFile::open(path);
         let (file, bytes) = opened.map_err(|refused| HistoryError::of(path, refused))?;
         let messages = Messages::of(&bytes, path, secret)?;
-        Ok(Self { file, messages, pending: None })
+        Ok(Self { file: Some(file), messages, pending: None })
+    }
+
+    /// Opens a history to see whom a run would write to. Nothing is locked, begun or written; one
+    /// that a run could not write to is refused all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], but for the lock.
+    pub fn rehearse(path: &Path, secret: &Secret) -> Result<Self, HistoryError> {
+        let bytes = LockedFile::rehearse(path);
+        let bytes = bytes.map_err(|refused| HistoryError::of(path, refused))?;
+        let messages = Messages::of(&bytes, path, secret)?;
+        Ok(Self { file: None, messages, pending: None })
     }
 
     /// What it holds, the messages of this run with it.
@@ -306,16 +320,17 @@ impl History {
         self.pending = Some(format!("{}\n{body}", messages.seal));
     }
 
-    /// Makes the run's messages durable. None of them may be published before.
+    /// Makes the run's messages durable. None of them may be published before. A rehearsal has
+    /// nothing to make durable.
     ///
     /// # Errors
     ///
     /// [`HistoryError`]. It is then unknown whether they are there; the run is not to be published,
     /// and the next one reads what became of them.
     pub fn commit(&mut self) -> Result<(), HistoryError> {
-        let Some(text) = &self.pending else { return Ok(()) };
-        let replaced = replace(&self.file, text);
-        replaced.map_err(|refused| HistoryError::of(self.file.path(), refused))?;
+        let (Some(text), Some(file)) = (&self.pending, &self.file) else { return Ok(()) };
+        let replaced = replace(file, text);
+        replaced.map_err(|refused| HistoryError::of(file.path(), refused))?;
         self.pending = None;
         Ok(())
     }

@@ -263,7 +263,8 @@ impl Window<'_> {
 
 /// The ledger, open for charges by one run at a time.
 pub struct BudgetLedger {
-    file: LockedFile,
+    /// None where nothing will be written.
+    file: Option<LockedFile>,
     book: Book,
     /// Lines that are not in the file yet.
     pending: String,
@@ -279,7 +280,20 @@ impl BudgetLedger {
         let opened = LockedFile::open(path);
         let (file, bytes) = opened.map_err(|refused| LedgerError::of(path, refused))?;
         let book = Book::of(&bytes, path, secret)?;
-        Ok(Self { file, book, pending: String::new() })
+        Ok(Self { file: Some(file), book, pending: String::new() })
+    }
+
+    /// Opens a ledger to see what a run would be charged. Nothing is locked, begun or written; one
+    /// that a run could not write to is refused all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], but for the lock.
+    pub fn rehearse(path: &Path, secret: &Secret) -> Result<Self, LedgerError> {
+        let bytes = LockedFile::rehearse(path);
+        let bytes = bytes.map_err(|refused| LedgerError::of(path, refused))?;
+        let book = Book::of(&bytes, path, secret)?;
+        Ok(Self { file: None, book, pending: String::new() })
     }
 
     /// What it holds, the charges of this run with it.
@@ -339,33 +353,35 @@ impl BudgetLedger {
         self.book.seals.push(seal);
     }
 
-    /// Makes the run's charges durable. Nothing that they decided may be published before.
+    /// Makes the run's charges durable. Nothing that they decided may be published before. A
+    /// rehearsal has nothing to make durable.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Io`]. It is then unknown whether the charges are there; the run is not to be
     /// published, and the next one reads what became of them.
     pub fn commit(&mut self) -> Result<(), LedgerError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
         if self.pending.is_empty() {
             return Ok(());
         }
-        let written = self.write();
-        written.map_err(|refused| LedgerError::of(self.file.path(), refused))?;
+        let written = write(file, self.book.bytes, &self.pending);
+        written.map_err(|refused| LedgerError::of(file.path(), refused))?;
         self.book.bytes += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
+}
 
-    /// Writes what is pending behind what is whole, and makes it durable.
-    fn write(&mut self) -> Result<(), Refused> {
-        self.file.must_be_in_place()?;
-        let (file, bytes) = (self.file.file(), self.book.bytes);
-        file.set_len(bytes).map_err(Refused::when("shorten"))?;
-        file.seek(SeekFrom::Start(bytes)).map_err(Refused::when("write to"))?;
-        file.write_all(self.pending.as_bytes()).map_err(Refused::when("write to"))?;
-        file.sync_all().map_err(Refused::when("make durable"))?;
-        if bytes == 0 { self.file.sync_folder() } else { Ok(()) }
-    }
+/// Writes what is pending behind what is whole, and makes it durable.
+fn write(locked: &mut LockedFile, whole: u64, pending: &str) -> Result<(), Refused> {
+    locked.must_be_in_place()?;
+    let file = locked.file();
+    file.set_len(whole).map_err(Refused::when("shorten"))?;
+    file.seek(SeekFrom::Start(whole)).map_err(Refused::when("write to"))?;
+    file.write_all(pending.as_bytes()).map_err(Refused::when("write to"))?;
+    file.sync_all().map_err(Refused::when("make durable"))?;
+    if whole == 0 { locked.sync_folder() } else { Ok(()) }
 }
 
 impl std::fmt::Debug for BudgetLedger {

@@ -49,6 +49,18 @@ impl LockedFile {
         Ok((locked, bytes))
     }
 
+    /// Reads the file as far as it is there, to see what a run would find and could write to. Nothing
+    /// is begun or locked.
+    pub(super) fn rehearse(path: &Path) -> Result<Vec<u8>, Refused> {
+        let mut bytes = Vec::new();
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Refused::when("open")(source)),
+            Ok(mut file) => drop(file.read_to_end(&mut bytes).map_err(Refused::when("read"))?),
+        }
+        Ok(bytes)
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path

@@ -32,6 +32,7 @@ use crate::job::Identifier;
 use crate::join::{Fate, ListIndex, ListNo, SlotNo};
 use crate::key::MatchKey;
 use crate::policy::{Floors, Policy};
+use crate::share::Share;
 
 pub use bands::Band;
 pub use cells::Shown;
@@ -212,9 +213,17 @@ pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
     }
     counted.retain(|counted| counted.list != canaries);
     if let Some(most) = gates.policy.most_list_numbers {
-        cap(index, &mut counted, most);
+        cap(index, &mut counted, gates.drawn.map_or(most, |share| most_in_sample(most, share)));
     }
     Tally { lists: counted, kept_back }
+}
+
+/// How many numbers of a sample are surely not of more than `most` in all: four standard deviations
+/// fewer than are to be expected of so many. What the whole run would keep back, a sample does.
+fn most_in_sample(most: u64, share: Share) -> u64 {
+    let expected = u128::from(most) * u128::from(share.millionths()) / 1_000_000;
+    let expected = u64::try_from(expected).unwrap_or(u64::MAX);
+    expected.saturating_sub(4 * expected.isqrt())
 }
 
 /// Marks the lists of every recipient who brought more than `most` distinct numbers in all lists:

@@ -17,6 +17,7 @@ use super::WithholdReason;
 use crate::dates::{Day, Moment};
 use crate::join::{ListIndex, Member, RowDates, SameMembers, SlotNo};
 use crate::policy::{MessagingRules, OptInRecord, Policy, RecycledNumbers};
+use crate::share::Share;
 
 /// What a policy and a day ask of every matched person.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct Gates<'a> {
     pub policy: &'a Policy,
     /// The run's day, UTC.
     pub today: Day,
+    /// Of how many people the lists are; none: of everybody.
+    pub drawn: Option<Share>,
 }
 
 impl Gates<'_> {

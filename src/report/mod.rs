@@ -1,7 +1,7 @@
 //! What happened to every row?
 //!
 //! Counts each row of each input exactly once: `rows_read = rejected + barred + duplicates +
-//! unmatched + withheld + released`. The report holds counts, times and file names; never a
+//! unmatched + withheld + released`, and in a run of a sample `+ not_sampled`. The report holds counts, times and file names; never a
 //! number, a digest of one, or text from a cell. It is internal: its exact counts are not for
 //! advertisers. As times differ from run to run, it is the one file that is not the same bytes
 //! twice; so the manifest does not hold its digest and it carries a keyed seal of its own.
@@ -21,6 +21,7 @@ use crate::consent::BarReason;
 use crate::input::Role;
 use crate::normalise::RejectReason;
 use crate::privacy::WithholdReason;
+use crate::share::Share;
 
 pub use countries::{AllLists, CountryReport, HASHED, OTHERS, RegionCounts, countries};
 pub use history::{PastRun, after};
@@ -135,6 +136,8 @@ pub struct Ledger {
     pub withheld_by: Counts<WithholdReason>,
     /// Rows whose person is in the output.
     pub released: u64,
+    /// Rows whose people are not in the run's sample, nor barred; none where it is of everybody.
+    pub not_sampled: u64,
     /// Rows that the exact slow path decided.
     pub slow_path: u64,
 }
@@ -204,6 +207,7 @@ impl Ledger {
             withheld: 0,
             withheld_by: Counts::default(),
             released: 0,
+            not_sampled: 0,
             slow_path: 0,
         }
     }
@@ -236,7 +240,8 @@ impl Ledger {
             + self.duplicates
             + self.unmatched
             + self.withheld
-            + self.released;
+            + self.released
+            + self.not_sampled;
         self.rows_read == counted
     }
 }
@@ -255,6 +260,9 @@ pub struct Report {
     pub purpose: String,
     /// When the run started, RFC 3339 in UTC.
     pub started_at: String,
+    /// The share of people that the run is of, drawn by key; none where it is of everybody.
+    #[serde(default)]
+    pub sample: Option<Share>,
     /// Worker threads.
     pub threads: usize,
     /// Where each input's rows went, in reading order.
@@ -294,7 +302,7 @@ const fn one() -> u32 {
     1
 }
 
-/// One input's rows: `rows_read` is the sum of the six fields behind it.
+/// One input's rows: `rows_read` is the sum of the seven fields behind it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InputReport {
     /// `accounts`, `list` or `opt_outs`.
@@ -315,6 +323,9 @@ pub struct InputReport {
     pub withheld: u64,
     /// Rows whose person is in the output.
     pub released: u64,
+    /// Rows of people who are not in the sample; none where the run is of everybody.
+    #[serde(default)]
+    pub not_sampled: u64,
     /// `rejected` by reason.
     pub rejected_by: BTreeMap<String, u64>,
     /// `barred` by reason, for accounts.
@@ -338,6 +349,7 @@ impl From<&Ledger> for InputReport {
             unmatched: ledger.unmatched,
             withheld: ledger.withheld,
             released: ledger.released,
+            not_sampled: ledger.not_sampled,
             rejected_by: ledger.rejected.named(RejectReason::name),
             barred_by: ledger.barred_by.named(BarReason::name),
             withheld_by: ledger.withheld_by.named(WithholdReason::name),

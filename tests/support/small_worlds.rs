@@ -14,7 +14,7 @@ use phonematch::consent::Purpose;
 use phonematch::dates::Day;
 use phonematch::input::{Field, Location};
 use phonematch::job::{
-    Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
+    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
     SeveralNumbers,
 };
 use phonematch::key::{self, Secret};
@@ -326,6 +326,8 @@ impl World {
             previous: Previous::None,
             ledger: folder.join("phonematch.ledger"),
             memory: None,
+            sample: None,
+            ending: Ending::Publish,
             history: folder.join("phonematch.history"),
         }
     }

@@ -3,6 +3,7 @@
 //! The metrics are replaced by one rename, so that a collector never reads half of them. Events are
 //! added, each with one write, so that several jobs may share a file and none takes away another's.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,7 +14,8 @@ use super::{lineage, metrics};
 use crate::cli::args::MatchFlags;
 use crate::cli::failure::Failure;
 use crate::cli::job_file::{self, JobFile, wrong};
-use crate::cli::layers::{self, Layers, variable};
+use crate::cli::layers::{self, Layers, Placed, variable};
+use crate::cli::trial;
 
 /// The files that a run is told in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,11 @@ impl ToldFiles {
         let stem = stem.unwrap_or_default().to_owned();
         if let Ok(layers) = Layers::read(flags.job.as_deref()) {
             let name = layers.job.name().map_or(stem, str::to_owned);
+            let (dry_run, sample) = (layers.job.dry_run, layers.job.sample.as_deref());
+            let sample = flags.sample.as_deref().or(sample);
+            if trial::is_one(flags.dry_run.or(dry_run), sample) {
+                return (Self::default(), name);
+            }
             // What the job will be refused for is not done before that.
             return (job_file::told_files(flags, &layers).unwrap_or_default(), name);
         }
@@ -67,6 +74,9 @@ impl ToldFiles {
             let in_file = || in_file.get(setting)?.value.as_str().map(|path| base.join(path));
             env::var_os(variable(setting)).map(PathBuf::from).or_else(in_file)
         };
+        if is_said_to_be_a_trial(flags, &in_file) {
+            return (Self::default(), stem);
+        }
         let files = Self {
             metrics: flags.metrics_file.clone().or_else(|| said(METRICS)),
             openlineage: flags.openlineage_file.clone().or_else(|| said(OPENLINEAGE)),
@@ -107,6 +117,21 @@ impl ToldFiles {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a job that cannot be read as a whole says to be a trial.
+fn is_said_to_be_a_trial(flags: &MatchFlags, in_file: &BTreeMap<String, Placed>) -> bool {
+    let in_file = |setting: &str| in_file.get(setting).map(|placed| &placed.value);
+    let dry_run = || match env::var(variable("dry_run")) {
+        Ok(word) => Some(word == "true"),
+        Err(_) => in_file("dry_run")?.as_bool(),
+    };
+    let sample = || match env::var(variable("sample")) {
+        Ok(text) => Some(text),
+        Err(_) => in_file("sample")?.as_str().map(str::to_owned),
+    };
+    let sample = flags.sample.clone().or_else(sample);
+    trial::is_one(flags.dry_run.or_else(dry_run), sample.as_deref())
 }
 
 /// Where a run puts what it makes.

@@ -2,7 +2,8 @@
 //! for a data catalogue.
 //!
 //! Both tell of every end that a run can come to: published, skipped, failed, interrupted, and a
-//! bug too. They hold counts, times and paths of the house, exact as those of `report.json`; never
+//! bug too; of a trial, a dry run or a sample, they tell nothing, for there it would be taken for
+//! the night's run. They hold counts, times and paths of the house, exact as those of `report.json`; never
 //! a number, a digest of one or of an input, or text from a cell.
 //!
 //! A run that is published is published: a file that cannot be written is told on standard error,

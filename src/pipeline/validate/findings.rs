@@ -369,7 +369,7 @@ fn withheld(context: Context<'_>, read: &ReadLists, findings: &mut Vec<Finding>)
     if context.sample != Share::WHOLE {
         return;
     }
-    let gates = privacy::Gates { policy: &context.job.policy, today: Day::today() };
+    let gates = privacy::Gates { policy: &context.job.policy, today: Day::today(), drawn: None };
     let counted = privacy::count(&read.index, read.reserved, &gates).lists;
     let all = counted.len() as u64;
     let is_large = |list: &&privacy::Counted| list.is_too_large();

@@ -31,7 +31,7 @@ use crate::input::{
 };
 use crate::job::{Job, Phones};
 use crate::join::{InputNo, ListBuilder, ListIndex, ListName, ListNo};
-use crate::key::{Keyer, ToldBy, is_in_sample};
+use crate::key::{Keyer, ToldBy};
 use crate::normalise::{Hint, NumberType, RejectReason};
 use crate::output::Lineage;
 use crate::policy::Gate;
@@ -124,7 +124,7 @@ pub fn validate(job: &Job, sample: Option<Share>, watch: &Watch) -> Result<Valid
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
     let previous = seen.have(super::previous_runs(job, &lineage))?;
-    let previous = previous.unwrap_or(PreviousRuns { chained: None, replaced: None });
+    let previous = previous.unwrap_or_default();
     seen.have(figures::check_ledger(job, &previous))?;
 
     let suppressions = opt_outs(context, &previous, &mut seen)?;
@@ -219,7 +219,8 @@ fn lists(
     let mut dialects = DialectBuilder::new();
     for source in &job.lists {
         for location in &source.files.locations {
-            let listing = Listing { source, location, policy: &job.policy, keyer };
+            let drawn = Some(sample).filter(|&share| share < Share::WHOLE);
+            let listing = Listing { source, location, policy: &job.policy, keyer, drawn };
             let Some(reader) = seen.have(listing.open(watch))? else { continue };
             let view = View::of_list(listing.phone_column(&reader), listing.default_hint());
             let input = InputNo::try_from(places.len()).unwrap_or(InputNo::MAX);
@@ -231,16 +232,15 @@ fn lists(
                 &mut lists,
                 None,
             );
-            let sampling =
-                Sampling { inner: indexing, sample, input, dialects: &mut dialects, outside: 0 };
-            let mut reading = Surveying::new(sampling, view, None);
+            let telling = Telling { inner: indexing, input, dialects: &mut dialects };
+            let mut reading = Surveying::new(telling, view, None);
             let end = read_to_end(context, reader, &mut reading, seen)?;
-            let Surveying { inner: Sampling { inner, outside, .. }, survey, .. } = reading;
+            let Surveying { inner: Telling { inner, .. }, survey, .. } = reading;
             let ledger = inner.finish(&mut Timings::default());
             let mut input = ReadInput::new(ledger, survey, &end, view);
-            let readable = input.ledger.rows_read - input.ledger.rejected.total();
-            input.check.duplicates =
-                Part { count: input.ledger.duplicates, of: readable.saturating_sub(outside) };
+            let Ledger { rows_read, not_sampled, duplicates, .. } = input.ledger;
+            let sampled = rows_read - input.ledger.rejected.total() - not_sampled;
+            input.check.duplicates = Part { count: duplicates, of: sampled };
             if matches!(view, View::Digests) {
                 let declared = match source.phones {
                     Phones::Hashed(form) => form.name(),
@@ -270,6 +270,8 @@ fn accounts(
         blank: job.policy.blank_consent,
         pass: Pass::Only,
         purpose: job.purpose,
+        // Lists hold nobody but the sample, and every account is surveyed.
+        drawn: None,
     };
     let mut told = dialect::Told::default();
     for (input, location) in (0..).zip(&job.accounts.locations) {
@@ -306,30 +308,11 @@ fn count_matches(context: Context<'_>, read: &ReadLists, seen: &mut Seen) {
         let rate = Share::of(matched, numbers);
         let between = match context.sample == Share::WHOLE {
             true => [rate; 2],
-            false => interval(matched, numbers),
+            false => gates::interval(matched, numbers),
         };
         seen.inputs[place].check.matches =
             Some(MatchCheck { numbers, matched, barred, rate, between });
     }
-}
-
-/// Wilson's score interval at 95 % (Wilson 1927, "Probable inference, the law of succession, and
-/// statistical inference"): unlike the textbook's it holds near 0 and 1 and for few numbers.
-fn interval(part: u64, whole: u64) -> [Share; 2] {
-    const Z: f64 = 1.96;
-    let exact = |count: u64| u32::try_from(count).map_or(f64::from(u32::MAX), f64::from);
-    if whole == 0 {
-        return [Share::percent(0), Share::WHOLE];
-    }
-    let (n, p) = (exact(whole), exact(part) / exact(whole));
-    let scale = 1.0 + Z * Z / n;
-    let centre = (p + Z * Z / (2.0 * n)) / scale;
-    let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let share = |value: f64| Share::from_fraction(value.clamp(0.0, 1.0));
-    [
-        share(centre - half).unwrap_or(Share::percent(0)),
-        share(centre + half).unwrap_or(Share::WHOLE),
-    ]
 }
 
 /// What is known of an input at its end.
@@ -433,65 +416,28 @@ impl Numbers {
     }
 }
 
-/// A list on its way into the index, of which only those go on who are in the sample.
-struct Sampling<'a, 'r, 'd> {
+/// A list on its way into the index, with its digests on their way to the probe of their form.
+struct Telling<'a, 'r, 'd> {
     inner: Indexing<'a, 'r>,
-    sample: Share,
     input: InputNo,
     dialects: &'d mut DialectBuilder,
-    /// Rows that were read and have nobody in the sample.
-    outside: u64,
 }
 
-impl Work for Sampling<'_, '_, '_> {
+impl Work for Telling<'_, '_, '_> {
     type Done = ReadRows;
 
     fn work(&self, batch: &Batch) -> ReadRows {
         self.inner.work(batch)
     }
 
-    fn apply(&mut self, first_row: u64, mut done: ReadRows) -> Result<(), RunError> {
-        for row in &mut done.rows {
-            let is_outside = match row {
-                ListRow::One(one) => !is_in_sample(one.listed.key, self.sample),
-                ListRow::Several(several) => {
-                    several.retain(|one| is_in_sample(one.listed.key, self.sample));
-                    several.is_empty()
-                }
-                ListRow::Rejected(_) | ListRow::NotSampled => false,
-            };
-            match row {
-                _ if is_outside => {
-                    self.outside += 1;
-                    *row = ListRow::NotSampled;
-                }
-                ListRow::One(one) if one.listed.told_by == ToldBy::Digest => {
-                    self.dialects.add(self.input, one.listed);
-                }
-                _ => {}
+    fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
+        for row in &done.rows {
+            if let ListRow::One(one) = row
+                && one.listed.told_by == ToldBy::Digest
+            {
+                self.dialects.add(self.input, one.listed);
             }
         }
         self.inner.apply(first_row, done)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interval_is_wilsons() {
-        // Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
-        for (part, whole, low, high) in [
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0, 0.1611),
-            (1, 29, 0.0061, 0.1718),
-        ] {
-            let [from, to] = interval(part, whole);
-            assert!((from.fraction() - low).abs() < 0.0001, "{part} of {whole}: {from}");
-            assert!((to.fraction() - high).abs() < 0.0001, "{part} of {whole}: {to}");
-        }
-        assert_eq!(interval(0, 0), [Share::percent(0), Share::WHOLE]);
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Fate {
 }
 
 /// What became of the rows of inputs, the best first.
-pub(super) fn fates(inputs: &[&InputReport]) -> [Fate; 6] {
+pub(super) fn fates(inputs: &[&InputReport]) -> [Fate; 7] {
     let sum = |name, rows: fn(&InputReport) -> u64| Fate {
         name,
         rows: inputs.iter().map(|input| rows(input)).sum(),
@@ -43,6 +43,7 @@ pub(super) fn fates(inputs: &[&InputReport]) -> [Fate; 6] {
         sum("duplicates", |input| input.duplicates),
         sum("barred", |input| input.barred),
         sum("rejected", |input| input.rejected),
+        sum("not_sampled", |input| input.not_sampled),
     ]
 }
 
@@ -58,6 +59,7 @@ pub(super) fn words(role: &str, fate: &str) -> &'static str {
         (_, "unmatched") => "Not on the messenger",
         (_, "duplicates") => "Same number again",
         (_, "barred") => "Said no",
+        (_, "not_sampled") => "Not in the sample",
         _ => "Could not be read",
     }
 }

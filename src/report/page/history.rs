@@ -33,6 +33,10 @@ const FIGURES: [Figure; 3] = [
 /// The section; a sentence where no run came before.
 pub(super) fn section(report: &Report) -> String {
     let mut html = String::from("<section id=\"history\"><h2>The last runs</h2>");
+    if report.sample.is_some() {
+        html.push_str("<p>A sample follows no run, and none follows it.</p></section>");
+        return html;
+    }
     if report.history.is_empty() {
         html.push_str("<p>This run follows none: the next one will show both here.</p></section>");
         return html;

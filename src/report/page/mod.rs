@@ -17,6 +17,7 @@ mod words;
 use std::fmt::Write;
 
 use super::{HASHED, InputReport, OTHERS, Report, Stage};
+use crate::share::Share;
 use rows::Rows;
 use words::{
     Escaped, bytes, country, duration, file_name, grouped, many, moment, percent, reason, share,
@@ -83,10 +84,11 @@ fn head(html: &mut String, report: &Report) {
     let _ = write!(
         html,
         "<header><p class=\"kind\">Matching report · {} · internal</p><h1>{}</h1>\
-         <p>{}</p></header>\n<section class=\"facts\"><h2 class=\"unseen\">In short</h2><dl>",
+         <p>{}</p></header>\n{}<section class=\"facts\"><h2 class=\"unseen\">In short</h2><dl>",
         Escaped(&report.purpose.replace('_', " ")),
         Escaped(&report.job),
         moment(&report.started_at),
+        report.sample.map(sampled).unwrap_or_default(),
     );
     let lists = report.lists.len() as u64;
     let rows = Rows::of(report);
@@ -112,6 +114,16 @@ fn head(html: &mut String, report: &Report) {
         let _ = write!(html, "<div><dt>{name}</dt><dd>{figure}</dd><dd>{more}</dd></div>");
     }
     html.push_str("</dl></section>\n");
+}
+
+/// What nobody may overlook: that the page is about some of the people.
+fn sampled(share: Share) -> String {
+    format!(
+        "<section class=\"alarms\" id=\"sample\"><h2>A sample of {share} of all people</h2><p>Drawn by \
+         key, so that they are the same people in lists and export. To try a job with, and not to \
+         deliver by: no advertiser is told of it, no budget is charged, and no run follows it. Floors \
+         are those of a whole run, so lists are withheld here that a whole run releases.</p></section>\n"
+    )
 }
 
 fn rows_of(report: &Report, role: &str) -> u64 {
@@ -244,6 +256,8 @@ fn lists(html: &mut String, report: &Report) {
         return;
     }
     let Rows { many: numbers, names, .. } = Rows::of(report);
+    // A sample's recipients are told of none, so their table has no names.
+    let names = report.sample.map_or(names, |_| "In the order of recipient and name.");
     let _ = write!(
         html,
         "<section id=\"lists\"><h2>Lists</h2><p class=\"note\">{names}</p><div class=\"wide\">\
@@ -342,8 +356,11 @@ fn files(html: &mut String, report: &Report) {
         "<section id=\"files\"><h2>Files</h2><div class=\"wide\"><table><thead><tr><th>File\
          <th class=\"n\">Rows<th class=\"n\">Released<th class=\"n\">Withheld\
          <th class=\"n\">Unmatched<th class=\"n\">Duplicates<th class=\"n\">Barred\
-         <th class=\"n\">Rejected</tr></thead><tbody>",
+         <th class=\"n\">Rejected",
     );
+    let shown = if report.sample.is_some() { 7 } else { 6 };
+    html.push_str(if report.sample.is_some() { "<th class=\"n\">Not sampled" } else { "" });
+    html.push_str("</tr></thead><tbody>");
     for (role, title) in ROLES {
         for input in of_role(report, role) {
             let _ = write!(
@@ -353,7 +370,7 @@ fn files(html: &mut String, report: &Report) {
                 Escaped(file_name(&input.file)),
                 grouped(input.rows_read),
             );
-            for fate in flow::fates(&[input]) {
+            for fate in &flow::fates(&[input])[..shown] {
                 let _ = write!(html, "<td class=\"n\">{}", grouped(fate.rows));
             }
             html.push_str("</tr>");
