@@ -390,7 +390,7 @@ fn bench_job(criterion: &mut Criterion, scene: &Scene) {
 
 fn whole_job(scene: &Scene) -> phonematch::job::Job {
     use phonematch::job::{
-        Ending, Files, Gates, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
+        Ending, Files, Gates, IfExists, Job, ListSource, OptOutSource, Phones, Previous, Recipient,
         SeveralNumbers,
     };
     let file = |name: &str| Files {
@@ -407,7 +407,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
         accounts: file("accounts.csv"),
         lists: vec![ListSource {
             files: file("list.csv"),
-            recipient: id(b"acme"),
+            recipient: Recipient::OfRows { otherwise: id(b"acme") },
             id: None,
             country: None,
             phones: Phones::Raw,

@@ -120,8 +120,8 @@ pub struct Files {
 pub struct ListSource {
     /// Its files.
     pub files: Files,
-    /// The advertiser of rows that name none.
-    pub recipient: Option<Identifier>,
+    /// Whose the rows are.
+    pub recipient: Recipient,
     /// The list of rows that name none; else the file's stem.
     pub id: Option<Identifier>,
     /// Region of rows that name none.
@@ -130,6 +130,19 @@ pub struct ListSource {
     pub phones: Phones,
     /// What a cell with several numbers means.
     pub several_numbers: SeveralNumbers,
+}
+
+/// Who is told of the rows of a list.
+#[derive(Clone, Debug)]
+pub enum Recipient {
+    /// This one. Whoever made the file is not asked: a row that names another is rejected, since
+    /// a list could otherwise be matched in another's name, on its budget and its place in a pilot.
+    Only(Identifier),
+    /// Whom each row names; for files that come from the house itself.
+    OfRows {
+        /// For rows that name nobody.
+        otherwise: Option<Identifier>,
+    },
 }
 
 /// The suppression list. Its patterns are looked up anew each time it is read, so that a file

@@ -10,7 +10,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::Location;
 use phonematch::job::{
     Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, SeveralNumbers,
+    Phones, Previous, Recipient, SeveralNumbers,
 };
 use phonematch::key::Secret;
 use phonematch::pipeline::{self, Outcome, Threads, Watch};
@@ -100,7 +100,7 @@ fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
     };
     let list = |names: &[&str], recipient: &str| ListSource {
         files: files(names),
-        recipient: id(recipient),
+        recipient: Recipient::OfRows { otherwise: id(recipient) },
         id: id("list"),
         country: None,
         phones: Phones::ByColumn,

@@ -9,7 +9,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::{Field, Location};
 use phonematch::job::{
     Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, SeveralNumbers,
+    Phones, Previous, Recipient, SeveralNumbers,
 };
 use phonematch::key::Secret;
 use phonematch::pipeline::{self, Outcome, Threads, Watch};
@@ -112,7 +112,7 @@ impl Books {
             accounts: files(&["accounts.csv"]),
             lists: vec![ListSource {
                 files: files(&["book-1.csv", "book-2.csv"]),
-                recipient: id(RECIPIENT),
+                recipient: Recipient::OfRows { otherwise: id(RECIPIENT) },
                 id: id("books"),
                 country: None,
                 phones: Phones::ByColumn,

@@ -8,7 +8,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::{self, Location, Role};
 use phonematch::job::{
     Ending, Files, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget,
-    OptOutSource, Phones, Previous, SeveralNumbers,
+    OptOutSource, Phones, Previous, Recipient, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -438,8 +438,8 @@ fn list(
     if locations.is_empty() {
         return Err(wrong("an entry of [[lists]] names no files").about("files"));
     }
-    let own = table.recipient.as_deref().filter(|_| flags.recipient.is_none());
-    let own = own.map(|text| identifier(text, "recipient")).transpose()?;
+    let own = table.recipient.as_deref().map(|text| identifier(text, "recipient")).transpose()?;
+    let typed_recipient = recipient.filter(|_| flags.recipient.is_some());
     let country = flags.default_country.as_deref().or(table.country.as_deref());
     let phones = match flags.phones {
         Some(PhonesFlag::Raw) => Some(PhonesWord::Raw),
@@ -450,7 +450,10 @@ fn list(
     };
     Ok(ListSource {
         files: Files { locations, columns: columns(Role::List, &table.columns, typed)? },
-        recipient: own.or_else(|| recipient.cloned()),
+        recipient: match own {
+            Some(own) => Recipient::Only(typed_recipient.cloned().unwrap_or(own)),
+            None => Recipient::OfRows { otherwise: recipient.cloned() },
+        },
         id: table.id.as_deref().map(|id| identifier(id, "id")).transpose()?,
         country: country.map(|country| region(country, "country")).transpose()?,
         phones: match phones {

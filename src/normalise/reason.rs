@@ -40,6 +40,8 @@ pub enum RejectReason {
     NotAHash,
     /// Ours: the row's list or advertiser is not a plain identifier.
     BadIdentifier,
+    /// Ours: the row names another advertiser than the one whose list the job says it is.
+    ForeignRecipient,
 }
 
 /// libphonenumber's own two words for a number that is not valid.
@@ -53,7 +55,7 @@ pub enum Unread {
 
 impl RejectReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Empty,
         Self::NotANumber,
         Self::InvalidCountryCode,
@@ -72,6 +74,7 @@ impl RejectReason {
         Self::MalformedRow,
         Self::NotAHash,
         Self::BadIdentifier,
+        Self::ForeignRecipient,
     ];
 
     /// The name used in `rejects.parquet`, `report.json` and the `normalise` command.
@@ -96,6 +99,7 @@ impl RejectReason {
             Self::MalformedRow => "malformed_row",
             Self::NotAHash => "not_a_hash",
             Self::BadIdentifier => "bad_identifier",
+            Self::ForeignRecipient => "foreign_recipient",
         }
     }
 

@@ -12,7 +12,7 @@ use crate::dates::When;
 use crate::input::{
     self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source,
 };
-use crate::job::{Identifier, Job, ListSource, Phones, SeveralNumbers};
+use crate::job::{Identifier, Job, ListSource, Phones, Recipient, SeveralNumbers};
 use crate::join::{InputNo, ListName, ListNo, RowDates};
 use crate::key::{Form, Keyer, Listed, PhoneDigest, Told, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
@@ -438,13 +438,21 @@ impl Indexing<'_, '_> {
             self.last = Some((cells, list));
             return Ok(list);
         }
-        let recipient = match cells[0].as_slice() {
-            [] => Ok(self
-                .source
-                .recipient
-                .clone()
-                .ok_or_else(|| ListError::NoRecipient { location: self.location.clone(), row })?),
-            named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
+        let named = match cells[0].as_slice() {
+            [] => None,
+            named => Some(Identifier::from_text(named).ok_or(RejectReason::BadIdentifier)),
+        };
+        let recipient = match (&self.source.recipient, named) {
+            (Recipient::Only(only), None) => Ok(only.clone()),
+            (Recipient::Only(only), Some(Ok(named))) if named != *only => {
+                Err(RejectReason::ForeignRecipient)
+            }
+            (_, Some(named)) => named,
+            (Recipient::OfRows { otherwise }, None) => {
+                let location = || self.location.clone();
+                let none = || ListError::NoRecipient { location: location(), row };
+                Ok(otherwise.clone().ok_or_else(none)?)
+            }
         };
         let list_id = match cells[1].as_slice() {
             [] => Ok(self.own_name()?),

@@ -36,7 +36,7 @@ pub struct PolicyFile {
     number_types: Option<Vec<PersonalType>>,
     /// What becomes of an account that is younger than the list's last contact.
     recycled_numbers: Option<RecycledNumbers>,
-    /// Distinct numbers of all of a recipient's lists in a run, above which none of them leaves.
+    /// Distinct numbers of each of a recipient's lists of a run, added up, above which none leaves.
     most_list_numbers: Option<u64>,
     /// Distinct people, below which nothing leaves.
     floors: Option<FloorsFile>,

@@ -17,8 +17,8 @@
 //! number_types = ["MOBILE", "VOIP"]    # what can be a person's on a list; not for analytics
 //! recycled_numbers = "withhold"        # | release: an account verified after the list's last
 //!                                      # contact is another person's; not for analytics
-//! most_list_numbers = 10000000         # ads: distinct numbers of all of a recipient's lists in a
-//!                                      # run; whoever brings more is told nothing of any
+//! most_list_numbers = 10000000         # ads: numbers of each of a recipient's lists of a run,
+//!                                      # added up; whoever brings more is told nothing of any
 //!
 //! [columns]                            # the only columns a run reads; a job that maps another is
 //! accounts = ["phone", "consent", "os", "device", "verified_at"]          # refused. Of opt-outs
@@ -115,8 +115,8 @@ pub struct Policy {
     pub number_types: Vec<PersonalType>,
     /// What becomes of an account that is younger than the list's last contact.
     pub recycled_numbers: RecycledNumbers,
-    /// Most distinct numbers of all of a recipient's lists together: whoever brings more is not
-    /// asking about customers. None where no recipient learns anything of a list.
+    /// Most distinct numbers of each of a recipient's lists, added up, in a run: whoever brings more
+    /// is not asking about customers. None where no recipient learns anything of a list.
     pub most_list_numbers: Option<u64>,
     /// What a run may read.
     pub columns: ColumnRules,

@@ -21,7 +21,6 @@
 
 use std::collections::BTreeMap;
 
-use super::noise::Stream;
 use crate::join::PersonRow;
 use crate::key::Secret;
 use crate::normalise::Region;
@@ -110,7 +109,7 @@ impl CountRules<'_> {
         let region = cell.region.map(Region::to_bytes).unwrap_or_default();
         let mut words = vec![&b"people"[..], &region, cell.os.unwrap_or_default().as_bytes()];
         words.extend(group.sets.iter().map(<[u8; 32]>::as_slice));
-        let noise = added.distribution.sample(&mut Stream::new(self.secret, HOUSE, &words));
+        let noise = added.distribution.draw(self.secret, HOUSE, &words);
         exact.saturating_add(noise)
     }
 

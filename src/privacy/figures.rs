@@ -12,8 +12,8 @@
 //! and clicks privately", WWW 2009; Desfontaines, Voss, Gipson and Mandayam, "Differentially
 //! private partition selection", PETS 2022).
 //!
-//! Noise is a function of the secret, the recipient, the purpose, the list's numbers and the people
-//! who were counted. Names do not enter, so a list under another name draws nothing anew; nor do
+//! Noise is a function of the secret, the recipient, the purpose, the list's numbers, the people who
+//! were counted and the policy's distribution. Names do not enter, so a list under another name draws nothing anew; nor do
 //! barred people, so they leave no trace.
 //!
 //! A list that differs by fewer than k numbers from one that the recipient was told about in the
@@ -31,7 +31,7 @@ use jiff::civil::Date;
 
 use super::Band;
 use super::ledger::{BudgetLedger, Charge, Terms, Window};
-use super::noise::{BegunStream, Distribution, Stream};
+use super::noise::{BegunStream, Distribution};
 use super::sketch::{Points, Sketch};
 use crate::consent::Purpose;
 use crate::join::ListName;
@@ -286,7 +286,7 @@ impl Charge {
             (None, None) | (Some(_), Some(_)) => return None,
         };
         let words = ["audience", &self.purpose, &self.list, &self.people].map(str::as_bytes);
-        let noise = distribution.sample(&mut Stream::new(secret, &self.recipient, &words));
+        let noise = distribution.draw(secret, &self.recipient, &words);
         let noisy = i64::try_from(self.matched).unwrap_or(i64::MAX).saturating_add(noise);
         let threshold = self.terms.floor.saturating_add(self.terms.margin);
         let is_clear = noisy >= i64::try_from(threshold).unwrap_or(i64::MAX);

@@ -49,7 +49,7 @@ pub use sketch::{Points, Sketch};
 pub enum WithholdReason {
     /// The list holds fewer distinct numbers than the policy asks.
     ListTooSmall,
-    /// The recipient's lists together hold more distinct numbers than the policy allows.
+    /// The numbers of each of the recipient's lists, added up, are more than the policy allows.
     ListsTooLarge,
     /// Fewer people matched than the policy asks.
     TooFewMatched,
@@ -226,8 +226,9 @@ fn most_in_sample(most: u64, share: Share) -> u64 {
     expected.saturating_sub(4 * expected.isqrt())
 }
 
-/// Marks the lists of every recipient who brought more than `most` distinct numbers in all lists:
-/// the number space in pieces is the number space.
+/// Marks the lists of every recipient whose lists' numbers, added up, are more than `most`: the
+/// number space in pieces is the number space. A number that is on several lists counts in each, as
+/// it does for the advertiser who counts rows.
 fn cap(index: &ListIndex, counted: &mut [Counted], most: u64) {
     let recipient = |counted: &Counted| &index.list_name(counted.list).recipient;
     let mut numbers: BTreeMap<&Identifier, u64> = BTreeMap::new();

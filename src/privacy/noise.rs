@@ -56,6 +56,20 @@ impl Distribution {
             Self::DiscreteLaplace { scale } => discrete_laplace(u128::from(scale.get()), coins),
         }
     }
+
+    /// Draws the value of these words, for one recipient. Another distribution draws anew: from the
+    /// same coins its value would hang together with this one, and two figures that are charged as
+    /// two would tell more than both.
+    #[must_use]
+    pub fn draw(self, secret: &Secret, recipient: &str, words: &[&[u8]]) -> i64 {
+        let (name, parameter) = match self {
+            Self::DiscreteGaussian { variance } => (&b"gaussian"[..], variance),
+            Self::DiscreteLaplace { scale } => (&b"laplace"[..], scale),
+        };
+        let parameter = parameter.get().to_le_bytes();
+        let words: Vec<_> = words.iter().copied().chain([name, &parameter]).collect();
+        self.sample(&mut Stream::new(secret, recipient, &words))
+    }
 }
 
 /// Uniform bits that are a function of the secret, the recipient and some words.

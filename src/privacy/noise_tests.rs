@@ -178,3 +178,31 @@ fn every_number_below_a_limit_is_equally_likely() {
     assert_eq!(coins.below(1), 0);
     assert!((0..100).all(|_| coins.below(u128::MAX) < u128::MAX));
 }
+
+/// With the same coins two normal distributions of nearly one spread would be the same draw, but for
+/// a factor.
+#[test]
+fn another_spread_draws_anew() {
+    let of = |spread: u32, distribution: fn(NonZeroU32) -> Distribution| {
+        let distribution = distribution(NonZeroU32::new(spread).unwrap());
+        let draw = |at: u32| distribution.draw(&secret(), "acme", &[b"list", &at.to_le_bytes()]);
+        (0..2000).map(|at| f64::from(i32::try_from(draw(at)).unwrap())).collect::<Vec<_>>()
+    };
+    let gaussian = |variance| Distribution::DiscreteGaussian { variance };
+    let laplace = |scale| Distribution::DiscreteLaplace { scale };
+    let correlation = |one: &[f64], other: &[f64]| {
+        let product = |one: &[f64], other: &[f64]| -> f64 {
+            one.iter().zip(other).map(|(one, other)| one * other).sum()
+        };
+        product(one, other) / (product(one, one) * product(other, other)).sqrt()
+    };
+    assert_eq!(of(100, gaussian), of(100, gaussian));
+    for (one, other) in [
+        (of(100, gaussian), of(121, gaussian)),
+        (of(10, laplace), of(11, laplace)),
+        (of(200, gaussian), of(10, laplace)),
+    ] {
+        // Five standard errors of a correlation of nothing.
+        assert!(correlation(&one, &other).abs() < 5.0 / 2000_f64.sqrt());
+    }
+}

@@ -15,7 +15,7 @@ use phonematch::dates::Day;
 use phonematch::input::{Field, Location};
 use phonematch::job::{
     Ending, Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
-    SeveralNumbers,
+    Recipient, SeveralNumbers,
 };
 use phonematch::key::{self, Secret};
 use phonematch::normalise::Region;
@@ -285,7 +285,7 @@ impl World {
         let name = |text: &str| Identifier::from_text(text.as_bytes());
         let list = |list: &List| ListSource {
             files: files(&list.file),
-            recipient: name(&list.recipient),
+            recipient: Recipient::Only(name(&list.recipient).unwrap()),
             id: name(&list.id),
             country: None,
             phones: match list.hashed {

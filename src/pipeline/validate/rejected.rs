@@ -21,7 +21,7 @@ pub(super) struct Rejected {
     pub(super) remedy: &'static str,
 }
 
-pub(super) const REJECTED: [Rejected; 15] = [
+pub(super) const REJECTED: [Rejected; 16] = [
     Rejected {
         reason: RejectReason::TooShort,
         from: MANY_REJECTED,
@@ -111,5 +111,11 @@ pub(super) const REJECTED: [Rejected; 15] = [
         from: SOME_DAMAGE,
         found: "of the rows name a list or an advertiser that is no plain identifier",
         remedy: "use 1 to 64 of A-Z a-z 0-9 . _ - for names",
+    },
+    Rejected {
+        reason: RejectReason::ForeignRecipient,
+        from: SOME_DAMAGE,
+        found: "of the rows name another advertiser than the one whose list it is",
+        remedy: "ask who made the file; a file for several advertisers is named without a recipient",
     },
 ];

@@ -117,6 +117,7 @@ pub(super) fn reason(name: &str) -> String {
         "malformed_row" => "Row cut or misshapen",
         "not_a_hash" => "Not a SHA-256 hash",
         "bad_identifier" => "List or advertiser is not a plain name",
+        "foreign_recipient" => "Names another advertiser than the list's own",
         "denied" => "Denied consent",
         "unreadable_consent" => "Consent that nobody can read: taken for no",
         "denied_by_signal" => "Denied by a signal of another system",
