@@ -390,3 +390,49 @@ fn both_are_settings_with_a_place() {
     assert!(line("metrics_file").ends_with("job.toml line 5"), "{text}");
     assert!(line("openlineage_file").contains("variable PHONEMATCH_OPENLINEAGE_FILE"), "{text}");
 }
+
+/// The readers of these tests take what is sound and nothing else, or they would show nothing.
+#[test]
+fn the_readers_of_both_files_refuse_what_is_wrong() {
+    let scene = Scene::small();
+    run(&scene, &[]).must_end_with(0);
+    let (page, lines) = (scene.read("out.prom"), scene.read("events.ndjson"));
+    let refuses =
+        |read: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).is_err();
+    families(&page);
+    for (from, to) in [
+        ("exit_code{job=\"nightly\"} 0\n", "exit_code{job=\"nightly\"} zero\n"),
+        ("exit_code{job=\"nightly\"} 0\n", "exit_code{job=\"night\\ly\"} 0\n"),
+        ("exit_code{job=\"nightly\"} 0\n", "exit_code{job=\"nightly} 0\n"),
+        ("exit_code{job=\"nightly\"} 0\n", ""),
+        ("exit_code{job=\"nightly\"} 0\n", "exit_code{job=\"nightly\"} 0\n\n"),
+        ("stage=\"key\"", "stage=\"join\""),
+        ("stage=\"key\"", "9=\"key\""),
+        ("outcome=\"barred\"", "job=\"barred\""),
+        ("# TYPE phonematch_last_run_alarms gauge\n", ""),
+        ("last_run_alarms", "last_run_elapsed_seconds"),
+    ] {
+        assert!(page.contains(from), "{from}");
+        let bad = page.replace(from, to);
+        assert!(refuses(&|| drop(families(&bad))), "{from} to {to} passes");
+    }
+    events(&lines);
+    for (from, to) in [
+        ("\"runId\":\"", "\"runId\":\"x"),
+        ("\"runId\":", "\"id\":"),
+        ("\"eventType\":\"COMPLETE\"", "\"eventType\":\"DONE\""),
+        ("\"namespace\":\"file\",", ""),
+        ("\"rowCount\":4", "\"rowCount\":\"4\""),
+        ("\"rowCount\":4", "\"rows\":4"),
+        ("\"_producer\":", "\"producer\":"),
+        ("1-0-1/DatasourceDatasetFacet", "1-0-1/DatasetFacet"),
+        (",\"processingType\":\"BATCH\"", ""),
+        ("file:///", "no uri"),
+        ("\"inputs\":[", "\"input\":["),
+        ("}\n", "}"),
+    ] {
+        assert!(lines.contains(from), "{from}");
+        let bad = lines.replace(from, to);
+        assert!(refuses(&|| drop(events(&bad))), "{from} to {to} passes");
+    }
+}
