@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Outcome, Scene, copy_folder, finish, phonematch, tables};
+use crate::support::{Outcome, SECRET_HEX, Scene, copy_folder, finish, keys, phonematch, tables};
 
 /// Three nights of a small job: somebody opts out before the third, and somebody joins the list
 /// before the second.
@@ -170,4 +170,25 @@ fn diff_refuses_what_is_no_run_or_was_changed() {
     fs::copy(scene.at("runs/n2/matches.parquet"), scene.at("copy/matches.parquet")).unwrap();
     let outcome = diff(&scene, &["runs/n1", "copy"]).must_end_with(65);
     assert!(outcome.stderr.contains("matches.parquet"), "{}", outcome.stderr);
+}
+
+/// Without the export nobody knows whose digest it is, so the other form of the number, in which a
+/// list has it, cannot be looked for. The audit says so; the next run, which knows, bars it.
+#[test]
+fn an_audit_says_how_many_opt_outs_it_can_look_for_in_one_form_only() {
+    let scene = Scene::small();
+    scene.publish(&["--quiet", "--out", "runs/n1"]);
+    let all = audit(&scene, &["runs/n1", "--json"]).must_end_with(0).json();
+    assert_eq!(all["opt_out_digests"], 0);
+    let digest = hex::encode(keys::digest("12025550101", keys::Form::Digits));
+    scene.write("opt_outs.csv", format!("phone_sha256\n{digest}\n"));
+    let outcome = audit(&scene, &["runs/n1"]).must_end_with(0);
+    assert!(outcome.stdout.contains("\n1 opt-outs are digests"), "{}", outcome.stdout);
+    scene.publish(&["--quiet", "--out", "runs/n2", "--previous", "none"]);
+    let token = keys::token(SECRET_HEX, "acme", "12025550101", keys::Form::E164);
+    let comes_out = |run: &str| {
+        let rows = tables::rows(&scene.at(run).join("matches.parquet"));
+        rows.iter().any(|row| row["token"] == token)
+    };
+    assert!(comes_out("runs/n1") && !comes_out("runs/n2"));
 }

@@ -9,9 +9,9 @@ use phonematch::audit::{self, Check, Count, Diff, DiffError, Kinship, Link, List
 use phonematch::consent::Purpose;
 use phonematch::input::Role;
 use phonematch::job::{HISTORY, LEDGER, OptOutSource};
-use phonematch::key::{MatchKey, Secret};
+use phonematch::key::Secret;
 use phonematch::output::{MANIFEST, Manifest};
-use phonematch::pipeline;
+use phonematch::pipeline::{self, AuditedOptOuts};
 use phonematch::privacy::{Book, Messages};
 use phonematch::share::Share;
 use serde_json::json;
@@ -56,22 +56,22 @@ pub fn audit(flags: &AuditFlags) -> Result<Done, Failure> {
             chain.extend(audit::follow(&links));
         }
     }
-    let mut sections = check_runs(flags, &runs, &secret)?;
+    let (mut sections, digests) = check_runs(flags, &runs, &secret)?;
     if !chain.is_empty() {
         sections.push(Section { name: "the chain".to_owned(), checks: chain });
     }
     let sample = Manifest::read(&flags.runs[0].join(MANIFEST)).and_then(|run| run.sample);
     let sample = sample.filter(|_| runs.len() == 1);
-    verdict(&sections, runs.len(), head, sample)
+    verdict(&sections, Audited { runs: runs.len(), head, sample, digests })
 }
 
-/// Every run by itself; the last also against today's opt-outs.
+/// Every run by itself; the last also against today's opt-outs, of which so many are digests.
 fn check_runs(
     flags: &AuditFlags,
     runs: &[PathBuf],
     secret: &Secret,
-) -> Result<Vec<Section>, Failure> {
-    let mut sections = Vec::new();
+) -> Result<(Vec<Section>, u64), Failure> {
+    let (mut sections, mut digests) = (Vec::new(), 0);
     for (at, run) in runs.iter().enumerate() {
         let mut checks = audit::integrity(run, secret);
         let ledger = flags.ledger.clone().unwrap_or_else(|| run.with_file_name(LEDGER));
@@ -83,7 +83,9 @@ fn check_runs(
                 true => Some(barred(flags, &manifest, secret)?),
                 false => None,
             };
-            checks.extend(audit::contents(run, &manifest.floors, secret, barred.as_deref()));
+            digests = barred.as_ref().map_or(0, |barred| barred.digests);
+            let barred = barred.as_ref().map(|barred| barred.keys.as_slice());
+            checks.extend(audit::contents(run, &manifest.floors, secret, barred));
             if manifest.purpose == Purpose::Analytics.name() {
                 checks.extend(audit::counts(run, &manifest.floors));
             }
@@ -95,14 +97,14 @@ fn check_runs(
         }
         sections.push(Section { name: run.display().to_string(), checks });
     }
-    Ok(sections)
+    Ok((sections, digests))
 }
 
 fn barred(
     flags: &AuditFlags,
     manifest: &Manifest,
     secret: &Secret,
-) -> Result<Vec<MatchKey>, Failure> {
+) -> Result<AuditedOptOuts, Failure> {
     let purpose = Purpose::from_name(manifest.purpose.as_bytes())
         .ok_or_else(|| Failure::new(DATA, "the manifest names no purpose"))?;
     let country = flags.default_country.as_deref().map(region).transpose()?;
@@ -117,12 +119,19 @@ fn barred(
     Ok(pipeline::read_for_audit(&source, purpose, aliases, unreadable, secret)?)
 }
 
-fn verdict(
-    sections: &[Section],
+/// What was audited.
+struct Audited {
     runs: usize,
+    /// Digest of the newest manifest.
     head: Option<String>,
+    /// Where the run is of a sample.
     sample: Option<Share>,
-) -> Result<Done, Failure> {
+    /// Opt-outs that came as digests.
+    digests: u64,
+}
+
+fn verdict(sections: &[Section], audited: Audited) -> Result<Done, Failure> {
+    let Audited { runs, head, sample, digests } = audited;
     let mut lines = Vec::new();
     for section in sections {
         if sections.len() > 1 {
@@ -143,9 +152,15 @@ fn verdict(
         (1, Some(section)) => format!("{} passes all {total} checks", section.name),
         _ => format!("a chain of {runs} runs passes all {total} checks"),
     });
+    lines.extend((digests > 0).then(|| {
+        format!(
+            "{} opt-outs are digests, looked for in their own form only: a run knows more of them",
+            grouped(digests)
+        )
+    }));
     lines.extend(sample.map(|share| format!("it is {}", trial::sampled(share))));
     lines.extend(head.iter().map(|head| format!("digest of the newest manifest: {head}")));
-    let json = json!({ "checks": total, "runs": runs, "digest": head, "sample": sample });
+    let json = json!({ "checks": total, "runs": runs, "digest": head, "sample": sample, "opt_out_digests": digests });
     Ok(Done { json, lines })
 }
 

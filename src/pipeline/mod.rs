@@ -45,7 +45,7 @@ use figures::Books;
 pub use error::{ListError, OptOutError, RunError};
 pub use gates::{BrokenGate, Counted};
 pub use normalise_file::{NormaliseFile, Normalised, normalise_file};
-pub use opt_outs::read_for_audit;
+pub use opt_outs::{AuditedOptOuts, read_for_audit};
 pub use validate::{
     ColumnCheck, Dialect, Finding, GateCheck, GateOutcome, InputCheck, MatchCheck, Numbers, Part,
     Sample, Severity, Stored, USUAL_SAMPLE, Validation, WHOLE_UP_TO_BYTES, validate,

@@ -74,7 +74,16 @@ impl<'a> Road<'a> {
     }
 }
 
-/// Keys of everyone who said no, in every form and alias, for the `audit` command.
+/// Whom the `audit` command looks for.
+#[derive(Debug)]
+pub struct AuditedOptOuts {
+    /// Keys of everyone who said no, in every form and alias, as far as the number is known.
+    pub keys: Vec<MatchKey>,
+    /// How many of them came as digests, each in its own form only.
+    pub digests: u64,
+}
+
+/// Reads the opt-outs for the `audit` command.
 ///
 /// The policy's age and size rules are a run's; here the files have to be there, and no more than
 /// `max_unreadable_rows` rows may stay unread. A digest bars its own key: whose alias it may be, only a run can tell.
@@ -88,7 +97,7 @@ pub fn read_for_audit(
     aliases: AliasRules,
     max_unreadable_rows: u64,
     secret: &Secret,
-) -> Result<Vec<MatchKey>, RunError> {
+) -> Result<AuditedOptOuts, RunError> {
     let rules = OptOutRules {
         max_age_hours: 0,
         future_tolerance_minutes: 0,
@@ -107,7 +116,9 @@ pub fn read_for_audit(
     let numbers: Vec<_> = found.suppressions.expose_digits().collect();
     let keys =
         waves::map(&numbers, |&digits| Form::ALL.map(|form| keyer.key_of_digits(digits, form)));
-    Ok(keys.into_iter().flatten().chain(found.suppressions.hashed_keys()).collect())
+    let digests = found.suppressions.hashed_keys().count() as u64;
+    let keys = keys.into_iter().flatten().chain(found.suppressions.hashed_keys()).collect();
+    Ok(AuditedOptOuts { keys, digests })
 }
 
 /// Reads the whole suppression list and holds it against the rules.
