@@ -44,7 +44,7 @@ fn policy(most_per_person: u32, businesses: &str) -> String {
     let head = head
         .replace(most, "")
         .replace("purpose = \"ads\"", "purpose = \"business_messaging\"")
-        .replace("\"consent\", \"os\", \"device\", \"verified_at\"", "\"consent\", \"verified_at\"")
+        .replace("\"os\", \"device\", \"verified_at\"", "\"consent_at\", \"verified_at\"")
         .replace("\"last_contact_at\"]", "\"last_contact_at\", \"opted_in_at\"]");
     format!(
         "{head}[messaging]\nopt_in_records = [\"list\", \"export\"]\nopted_in_within_days = 365\n\
@@ -56,11 +56,11 @@ fn policy(most_per_person: u32, businesses: &str) -> String {
 /// A job with a list for each business, all of them with the same people, who all have accounts.
 fn scene(people: usize, lists: &[&str], policy: &str) -> Scene {
     let scene = Scene::empty();
-    let accounts = (0..people).map(|line| format!("{line},+{},\n", digits(line)));
+    let accounts = (0..people).map(|line| format!("{line},+{},,\n", digits(line)));
     let accounts: String = accounts.collect();
     scene.write(
         "accounts.csv",
-        "account_id,phone,consent_business_messaging\n".to_owned() + &accounts,
+        "account_id,phone,consent_business_messaging,consent_at\n".to_owned() + &accounts,
     );
     let rows: String = (0..people).map(|line| format!("+{},{}\n", digits(line), ago(3))).collect();
     let mut job = JOB.split("[[lists]]").next().unwrap().to_owned();
@@ -233,7 +233,8 @@ fn who_opts_out_after_a_message_gets_no_other_and_is_taken_back() {
     assert_eq!(sent(&scene, "n1", 10).len(), 10);
     scene.append("opt_outs.csv", &format!("+{},business_messaging\n", digits(4)));
     // An opt-in that is younger changes nothing.
-    scene.edit("accounts.csv", &format!("+{},", digits(4)), &format!("+{},granted", digits(4)));
+    let yes = format!("+{},granted,{}", digits(4), ago(0));
+    scene.edit("accounts.csv", &format!("+{},,", digits(4)), &yes);
     scene.publish(&["--out", "n2"]);
     let sent = sent(&scene, "n2", 10);
     assert!(sent.len() == 9 && !sent.contains(&("acme".to_owned(), digits(4))));
@@ -296,11 +297,13 @@ fn random_pilots_write_to_whom_the_rules_say_and_as_often() {
             if random.percent(30) {
                 continue;
             }
-            let consent = random.pick(&["", "", "", "granted", "denied"]);
-            scene.append("accounts.csv", &format!("{line},+{},{consent}\n", digits(line)));
+            let consent = random.pick(&["", "", "", "granted", "granted", "denied"]);
+            let days = random.pick(&[None, Some(-1), Some(0), Some(365), Some(365), Some(366)]);
+            let at = days.map_or(random.pick(&["", "a year ago"]).to_owned(), ago);
+            scene.append("accounts.csv", &format!("{line},+{},{consent},{at}\n", digits(line)));
             members.insert(line);
             match consent {
-                "granted" => {
+                "granted" if days.is_some_and(|days| (0..=365).contains(&days)) => {
                     yes.insert(line);
                 }
                 "denied" => {

@@ -36,7 +36,7 @@ struct Dates {
 #[derive(Default)]
 struct Member {
     verified: Option<String>,
-    says_yes: bool,
+    said_yes: Option<String>,
 }
 
 /// Recipient, list and token of everyone who comes out; of a pair the contact's token, a blank and
@@ -136,7 +136,10 @@ fn members_and_barred(
             let verified = row.get("verified_at").and_then(|cell| date(cell, "9999-12-31"));
             let known: &mut Member = members.entry(member).or_default();
             known.verified = known.verified.take().max(verified);
-            known.says_yes |= allowed && !row["consent_ads"].is_empty();
+            if allowed && !row["consent_ads"].is_empty() {
+                let at = row.get("consent_at").and_then(|cell| date(cell, "0000-01-01"));
+                known.said_yes = known.said_yes.take().max(at);
+            }
         }
     }
     for digits in members.keys() {
@@ -301,7 +304,7 @@ fn has_ground(messaging: &Messaging, dates: &Dates, member: &Member) -> bool {
     let within = |date: &Option<String>| date.as_deref().is_some_and(|date| date >= GROUND_FROM);
     within(&dates.contact)
         || messaging.opt_in_in_list && within(&dates.opt_in)
-        || messaging.opt_in_in_export && member.says_yes
+        || messaging.opt_in_in_export && within(&member.said_yes)
 }
 
 /// A day of these worlds; what is none counts as `otherwise`.

@@ -74,6 +74,7 @@ fn a_policy_that_contradicts_itself_is_refused() {
         (Purpose::BusinessMessaging, "id = \"globex\"", "id = \"acme\"", "twice"),
         (Purpose::BusinessMessaging, "tier = 250 ", "tier = 500 ", "a tier is"),
         (Purpose::BusinessMessaging, "    \"opted_in_at\",\n", "", "opted_in_at"),
+        (Purpose::BusinessMessaging, "\"consent_at\", ", "", "consent_at, which columns do not"),
     ] {
         let text = ready(purpose);
         assert!(text.contains(from), "{} holds no {from}", purpose.name());

@@ -274,6 +274,8 @@ pub enum Field {
     AdUserData,
     /// Google's consent to personalised advertising.
     AdPersonalization,
+    /// When the account's holder said the yes or no of its consent column.
+    ConsentAt,
     /// When the messenger last verified that the account's holder has the number.
     VerifiedAt,
     /// When the account was last used.
@@ -288,7 +290,7 @@ pub enum Field {
 
 impl Field {
     /// All fields, in the order of their declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Phone,
         Self::PhoneSha256,
         Self::Country,
@@ -306,6 +308,7 @@ impl Field {
         Self::DataProcessingOptions,
         Self::AdUserData,
         Self::AdPersonalization,
+        Self::ConsentAt,
         Self::VerifiedAt,
         Self::LastActive,
         Self::OwnerPhone,
@@ -334,6 +337,7 @@ impl Field {
             Self::DataProcessingOptions => "data_processing_options",
             Self::AdUserData => "ad_user_data",
             Self::AdPersonalization => "ad_personalization",
+            Self::ConsentAt => "consent_at",
             Self::VerifiedAt => "verified_at",
             Self::LastActive => "last_active",
             Self::OwnerPhone => "owner_phone",
@@ -389,6 +393,7 @@ impl Field {
             Self::DataProcessingOptions => &["data_processing_options", "ldu"],
             Self::AdUserData => &["ad_user_data", "aduserdata"],
             Self::AdPersonalization => &["ad_personalization", "adpersonalization"],
+            Self::ConsentAt => &["consent_at", "consented_at", "consent_date"],
             Self::VerifiedAt => &["verified_at", "phone_verified_at", "number_verified_at"],
             Self::LastActive => &["last_active", "last_active_at", "last_seen", "last_seen_at"],
             Self::OwnerPhone => &["owner_phone", "owner_msisdn", "owner_number", "owner"],

@@ -83,8 +83,8 @@ impl RowDates {
 #[derive(Default)]
 pub(super) struct Told {
     verified: Latest,
-    /// As far as there is one that says yes.
-    says_yes: Vec<bool>,
+    /// When it said yes.
+    yes: Latest,
     /// The key of the number's E.164 form, of slots whose own key may be another form's.
     persons: HashMap<SlotNo, MatchKey>,
 }
@@ -93,9 +93,7 @@ impl Told {
     /// Takes in what another table says of a slot that is `slot` here.
     pub(super) fn take_over(&mut self, slot: SlotNo, other: &Self, of: SlotNo) {
         self.verify(slot, other.verified(of));
-        if other.says_yes(of) {
-            self.say_yes(slot);
-        }
+        self.say_yes(slot, other.said_yes(of));
         if let Some(person) = other.person(of) {
             self.identify(slot, person);
         }
@@ -110,15 +108,12 @@ impl Told {
         self.verified.of(slot.index())
     }
 
-    pub(super) fn say_yes(&mut self, slot: SlotNo) {
-        if self.says_yes.len() <= slot.index() {
-            self.says_yes.resize(slot.index() + 1, false);
-        }
-        self.says_yes[slot.index()] = true;
+    pub(super) fn say_yes(&mut self, slot: SlotNo, at: Option<Moment>) {
+        self.yes.add(slot.index(), at);
     }
 
-    pub(super) fn says_yes(&self, slot: SlotNo) -> bool {
-        self.says_yes.get(slot.index()).copied().unwrap_or(false)
+    pub(super) fn said_yes(&self, slot: SlotNo) -> Option<Moment> {
+        self.yes.of(slot.index())
     }
 
     pub(super) fn identify(&mut self, slot: SlotNo, person: MatchKey) {

@@ -271,15 +271,16 @@ impl ListIndex {
         self.told.verified(slot)
     }
 
-    /// Notes that an account of the number says yes, in so many words.
-    pub fn say_yes(&mut self, slot: SlotNo) {
-        self.told.say_yes(slot);
+    /// Notes that an account of the number said yes, in so many words, and when; one without a date
+    /// is none.
+    pub fn say_yes(&mut self, slot: SlotNo, at: Option<Moment>) {
+        self.told.say_yes(slot, at);
     }
 
-    /// Whether an account of the number says yes.
+    /// The first second at which the latest yes of the number's accounts may have been said.
     #[must_use]
-    pub fn says_yes(&self, slot: SlotNo) -> bool {
-        self.told.says_yes(slot)
+    pub fn said_yes(&self, slot: SlotNo) -> Option<Moment> {
+        self.told.said_yes(slot)
     }
 
     /// Notes the key of the number's E.164 form.

@@ -12,7 +12,7 @@ use super::{Rejects, RunError, want};
 use crate::consent::{
     self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, SignalColumns, Suppressions,
 };
-use crate::dates::When;
+use crate::dates::{Moment, When};
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
 use crate::job::Job;
 use crate::join::{
@@ -21,7 +21,7 @@ use crate::join::{
 use crate::key::{Form, Keyer, MatchKey, Spelled, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
-use crate::policy::RecycledNumbers;
+use crate::policy::{OptInRecord, RecycledNumbers};
 use crate::report::{Counts, Ledger, Stage, Timings};
 use crate::share::Share;
 
@@ -122,6 +122,10 @@ pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Sour
     if guards && (has_contacts || columns.contains_key(&Field::VerifiedAt)) {
         wants.push(want(columns, Field::VerifiedAt, Need::Optional));
     }
+    let messaging = job.policy.messaging.as_ref();
+    if messaging.is_some_and(|rules| rules.takes(OptInRecord::Export)) {
+        wants.push(want(columns, Field::ConsentAt, Need::Optional));
+    }
     wants.retain(|want| job.policy.columns.allow(Role::Accounts, want.field));
     if job.policy.blank_consent != BlankConsent::NotAsked {
         let mut consent = want(columns, Field::Consent, Need::Required);
@@ -178,12 +182,18 @@ pub(super) struct ProbedRows {
     late: Vec<MatchKey>,
     /// Slots of people who said no in this batch, aliases with them.
     barred_slots: Vec<SlotNo>,
-    /// For messages: slots of rows that say yes.
-    said_yes: Vec<SlotNo>,
+    /// For messages: slots of rows that say yes and when.
+    said_yes: Vec<Yes>,
     /// Who is behind a slot, where that must be known.
     identities: Vec<Identity>,
     slow_path: u64,
     timings: Timings,
+}
+
+/// A yes of a number's account: the first second at which it may have been said.
+struct Yes {
+    slot: SlotNo,
+    at: Option<Moment>,
 }
 
 /// The key of the E.164 form of a slot's number.
@@ -368,7 +378,8 @@ impl Columns {
                 if let Some(signals) = &signals
                     && Consent::from_row(batch, signals, row) == Consent::Granted
                 {
-                    done.said_yes.extend(slots.into_iter().flatten());
+                    let at = When::from_cell(batch.cell(Field::ConsentAt, row)).earliest();
+                    done.said_yes.extend(slots.into_iter().flatten().map(|slot| Yes { slot, at }));
                 }
                 done.hits.push(hit);
             }
@@ -478,7 +489,7 @@ impl Work for Probing<'_, '_> {
         timings.time(Stage::Join, || {
             done.barred_slots.iter().for_each(|&slot| self.index.bar(slot));
             done.barred_hits.iter().for_each(|hit| self.index.bar_hit(hit));
-            done.said_yes.iter().for_each(|&slot| self.index.say_yes(slot));
+            done.said_yes.iter().for_each(|yes| self.index.say_yes(yes.slot, yes.at));
             done.identities.iter().for_each(|it| self.index.identify(it.slot, it.key));
             for hit in &done.hits {
                 if self.index.record(hit, self.input) == Recorded::Duplicate {

@@ -21,6 +21,7 @@ use crate::join::{
     Stretch,
 };
 use crate::key::{Keyer, MatchKey};
+use crate::policy::OptInRecord;
 use crate::report::{Ledger, Stage, Timings};
 
 /// What a run takes besides opt-outs and lists: the program, the buffers of readers and writers,
@@ -171,8 +172,10 @@ impl Road<'_> {
         rejects: &mut Rejects<'_>,
         timings: &mut Timings,
     ) -> Result<Joint, RunError> {
-        let dates =
-            u64::from(store.has_contacts()) + u64::from(self.job.policy.messaging.is_some());
+        let messaging = self.job.policy.messaging.as_ref();
+        let dates = u64::from(store.has_contacts())
+            + u64::from(messaging.is_some())
+            + u64::from(messaging.is_some_and(|rules| rules.takes(OptInRecord::Export)));
         let owners = u64::from(store.holds() == Holds::Pairs);
         let row_bytes = ROW_BYTES + DATE_BYTES * dates + OWNER_BYTES * owners;
         let needed = store.rows().saturating_mul(row_bytes);

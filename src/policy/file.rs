@@ -82,8 +82,15 @@ pub(super) struct ListColumn(Field);
 #[serde(try_from = "String")]
 pub(super) struct RegionCode(Region);
 
-pub(super) const ACCOUNT_COLUMNS: [Field; 6] =
-    [Field::Phone, Field::Consent, Field::Os, Field::Device, Field::VerifiedAt, Field::LastActive];
+pub(super) const ACCOUNT_COLUMNS: [Field; 7] = [
+    Field::Phone,
+    Field::Consent,
+    Field::ConsentAt,
+    Field::Os,
+    Field::Device,
+    Field::VerifiedAt,
+    Field::LastActive,
+];
 
 pub(super) const LIST_COLUMNS: [Field; 8] = [
     Field::Phone,
@@ -367,6 +374,11 @@ fn check_messaging(policy: &Policy) -> Result<(), PolicyError> {
         list(Field::OptedInAt) || !rules.takes(OptInRecord::List),
         "opt_in_records",
         "a list's opt-in stands in its column opted_in_at, which columns do not allow",
+    )?;
+    demand(
+        policy.columns.allow(Role::Accounts, Field::ConsentAt) || !rules.takes(OptInRecord::Export),
+        "opt_in_records",
+        "the export's yes has its date in its column consent_at, which columns do not allow",
     )?;
     let mut ids: Vec<_> = rules.businesses.iter().map(|business| &business.id).collect();
     ids.sort_unstable();

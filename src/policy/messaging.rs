@@ -11,7 +11,8 @@ use crate::job::Identifier;
 pub struct MessagingRules {
     /// Where an opt-in may stand.
     pub opt_in_records: Vec<OptInRecord>,
-    /// A list's `opted_in_at` that is older is no opt-in any more.
+    /// An opt-in that is older, by the list's `opted_in_at` or the export's `consent_at`, is none any
+    /// more; nor is one whose date is blank, cannot be read or lies ahead.
     pub opted_in_within_days: u32,
     /// The person may be answered so many days after the list's `last_contact_at`.
     pub contacted_within_days: u32,
@@ -33,7 +34,7 @@ pub struct MessagingRules {
 pub enum OptInRecord {
     /// The list's `opted_in_at`.
     List,
-    /// A yes in the export's consent column.
+    /// A yes in the export's consent column, with its date in `consent_at`.
     Export,
 }
 

@@ -51,8 +51,8 @@
 //!
 //! [messaging]                          # business_messaging
 //! opt_in_records = ["list", "export"]  # where an opt-in may stand: opted_in_at of the list, a
-//!                                      # yes in the export's consent column
-//! opted_in_within_days = 365           # a list's older opt-in is none
+//!                                      # yes in the export's consent column and its consent_at
+//! opted_in_within_days = 365           # an older opt-in is none, in either; one without a date too
 //! contacted_within_days = 30           # last_contact_at of the list is so many days ago or fewer
 //! cool_down_days = 7                   # between two messages of one business to one person
 //! most_per_person = 3                  # messages of all businesses to one person ...

@@ -9,9 +9,10 @@
 //! cell, as if nobody had the number.
 //!
 //! Dates are held to the end that keeps back: an account counts as verified at the last second that
-//! its cell may mean, a contact as the first. What cannot be read may be just now, and long ago; so
-//! may a contact that lies ahead. Only where one of the two is blank is nothing known, and nobody
-//! kept back.
+//! its cell may mean, a contact and an opt-in as the first. What cannot be read may be just now, and
+//! long ago; so may a contact that lies ahead. Only where one of the two is blank is nothing known,
+//! and nobody kept back. An opt-in is one only with a date, wherever it stands: a yes that nobody can
+//! tell the age of may be older than the policy's days.
 
 use super::WithholdReason;
 use crate::dates::{Day, Moment};
@@ -60,7 +61,7 @@ impl Gates<'_> {
         } else if guards && is_recycled(index.verified(slot), dates.contact, self.today) {
             Some(WithholdReason::RecycledNumber)
         } else if messaging
-            .is_some_and(|rules| !self.has_ground(rules, dates, index.says_yes(slot)))
+            .is_some_and(|rules| !self.has_ground(rules, dates, index.said_yes(slot)))
         {
             Some(WithholdReason::NoGround)
         } else {
@@ -68,15 +69,17 @@ impl Gates<'_> {
         }
     }
 
-    /// Whether a business may write to the person at all. A date that lies ahead is no ground.
-    fn has_ground(&self, rules: &MessagingRules, dates: RowDates, says_yes: bool) -> bool {
+    /// Whether a business may write to the person at all. A date that lies ahead is no ground, nor is
+    /// one that nobody can read, however far back the policy looks.
+    fn has_ground(&self, rules: &MessagingRules, dates: RowDates, yes: Option<Moment>) -> bool {
         let within = |moment: Option<Moment>, days: u32| {
-            let ago = moment.and_then(|moment| self.today.days_since(moment.day()));
+            let known = moment.filter(|&moment| moment != Moment::FIRST);
+            let ago = known.and_then(|moment| self.today.days_since(moment.day()));
             ago.is_some_and(|ago| ago <= days)
         };
         within(dates.contact, rules.contacted_within_days)
             || rules.takes(OptInRecord::List) && within(dates.opt_in, rules.opted_in_within_days)
-            || rules.takes(OptInRecord::Export) && says_yes
+            || rules.takes(OptInRecord::Export) && within(yes, rules.opted_in_within_days)
     }
 }
 

@@ -121,6 +121,7 @@ pub struct Account {
     pub gpc: &'static str,
     pub us_privacy: &'static str,
     pub verified_at: &'static str,
+    pub consent_at: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -216,13 +217,14 @@ impl World {
     pub fn write(&self, folder: &Path) {
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
         let mut text =
-            "account_id,phone,consent_ads,os,device,gpc,us_privacy,verified_at,last_active\n"
+            "account_id,phone,consent_ads,os,device,gpc,us_privacy,verified_at,last_active,"
                 .to_owned();
+        text += "consent_at\n";
         for it in &self.accounts {
             let Account { id, consent, os, device, gpc, us_privacy, .. } = it;
             let cell = csv_cell(&it.cell);
             text += &format!("{id},{cell},{consent},{os},{device},{gpc},{us_privacy}");
-            text += &format!(",{},{}\n", it.verified_at, it.last_active);
+            text += &format!(",{},{},{}\n", it.verified_at, it.last_active, it.consent_at);
         }
         write("accounts.csv", text);
         for (list, rows) in self.rules.lists.iter().zip(&self.list_rows) {
@@ -414,6 +416,7 @@ fn policy_without_figures(ads: &str, purpose: Purpose, column: &str) -> [String;
 
 fn policy_of_messages(ads: &str, rules: &Messaging) -> String {
     let [head, rest] = policy_without_figures(ads, Purpose::BusinessMessaging, "opted_in_at");
+    let head = head.replace("\"consent\", ", "\"consent\", \"consent_at\", ");
     let records = [(rules.opt_in_in_list, "list"), (rules.opt_in_in_export, "export")];
     let records: Vec<_> = records.iter().filter(|it| it.0).map(|it| it.1).collect();
     let days = Day::today().days_since(Day::from_text(GROUND_FROM).unwrap()).unwrap();
@@ -463,6 +466,7 @@ fn account(id: usize, people: &[Person], mood: Mood, random: &mut Random) -> Acc
             _ => random.pick(&["", "", "1---", "1YNN"]),
         },
         verified_at: random.pick(&DATES),
+        consent_at: random.pick(&["", "2016-08-25", "2016-08-25", "2014-02-19", "09/05/2017"]),
     }
 }
 
