@@ -16,7 +16,7 @@ use phonematch::consent::{
 use phonematch::dates::Day;
 use phonematch::input::{self, Field, Limits, Location, Need, Role, Source, Want};
 use phonematch::job::Identifier;
-use phonematch::join::{Attributes, Hit, ListBuilder, ListIndex, ListName, Sought};
+use phonematch::join::{Attributes, Hit, LargeBooks, ListBuilder, ListIndex, ListName, Sought};
 use phonematch::key::{Form, Keyer, Listed, MatchKey, RecipientKey, Secret, Spelled, Told};
 use phonematch::normalise::{self, Checks, Hint, Reading};
 use phonematch::output::{self, Match};
@@ -287,7 +287,9 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
     let canaries = index.list_numbers().last().expect("two lists");
-    let gates = Gates { policy: &policy, today: Day::today(), drawn: None };
+    let large_books = LargeBooks::default();
+    let today = Day::today();
+    let gates = Gates { policy: &policy, today, drawn: None, large_books: &large_books };
     let counted = privacy::count(&index, canaries, &gates).lists;
     let exact = || counted.iter().map(|list| list.exact_figure(&policy.floors)).collect::<Vec<_>>();
     let release = privacy::release(&index, &policy, &counted, &exact());

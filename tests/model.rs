@@ -161,11 +161,15 @@ fn is_kept_back(rules: &Rules, digits: &str, member: &Member, dates: &Dates) -> 
 
 pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
     let (members, barred) = members_and_barred(folder, rules);
+    let large = large_books(folder, rules, &members);
     let mut released = Released::new();
     let mut written_to = BTreeSet::new();
     for list in &rules.lists {
         if rules.pairs {
-            released.extend(naive_pairs(folder, (list, rules), &members, &barred));
+            let pairs = naive_pairs(folder, (list, rules), &members, &barred);
+            released.extend(
+                pairs.into_iter().filter(|pair| !large.contains(&pair.owner)).map(|it| it.row),
+            );
             continue;
         }
         let (size, candidates) = match list.hashed {
@@ -196,24 +200,64 @@ pub fn naive_job(folder: &Path, rules: &Rules) -> Released {
     released
 }
 
+/// Owners who have more numbers in their books, all lists together, than the policy allows; a number
+/// and its digest with the plus are one.
+fn large_books(
+    folder: &Path,
+    rules: &Rules,
+    members: &BTreeMap<String, Member>,
+) -> BTreeSet<String> {
+    let mut books = BTreeMap::<String, BTreeSet<[u8; 32]>>::new();
+    for list in rules.lists.iter().filter(|_| rules.pairs) {
+        for row in csv_rows(&folder.join(&list.file)) {
+            let Some(owner) = owner_of(&row, list, members) else { continue };
+            let numbers: Vec<_> = match list.hashed {
+                Some(_) => digest_in(&row["phone_sha256"]).into_iter().collect(),
+                None => {
+                    let numbers = numbers_of_row(&row, list, rules);
+                    numbers.iter().map(|digits| digest(digits, Form::E164)).collect()
+                }
+            };
+            books.entry(owner).or_default().extend(numbers);
+        }
+    }
+    books.retain(|_, book| book.len() > rules.most_contacts);
+    books.into_keys().collect()
+}
+
+/// Whose digest a cell is.
+fn of_digest(cell: &str, form: Form, members: &BTreeMap<String, Member>) -> Option<String> {
+    let wanted = digest_in(cell)?;
+    members.keys().find(|digits| digest(digits, form) == wanted).cloned()
+}
+
+fn owner_of(
+    row: &BTreeMap<String, String>,
+    list: &List,
+    members: &BTreeMap<String, Member>,
+) -> Option<String> {
+    let hashed = list.hashed.and_then(|form| of_digest(&row["owner_phone"], form, members));
+    hashed.or_else(|| reading(&row["owner_phone"], Hint::International).map(|it| digits_of(&it)))
+}
+
+/// A pair that comes out where the owner's book is not too large.
+struct NaivePair {
+    owner: String,
+    row: (String, String, String),
+}
+
 /// The pairs of a list: owner and contact, both in the export, neither of them barred.
 fn naive_pairs(
     folder: &Path,
     (list, rules): (&List, &Rules),
     members: &BTreeMap<String, Member>,
     barred: &BTreeSet<String>,
-) -> Released {
-    let of_digest = |cell: &str, form: Form| {
-        let wanted = digest_in(cell)?;
-        members.keys().find(|digits| digest(digits, form) == wanted).cloned()
-    };
+) -> Vec<NaivePair> {
     let mut pairs = BTreeMap::<(String, String), Dates>::new();
     for row in csv_rows(&folder.join(&list.file)) {
-        let hashed_owner = list.hashed.and_then(|form| of_digest(&row["owner_phone"], form));
-        let owner = reading(&row["owner_phone"], Hint::International).map(|it| digits_of(&it));
-        let Some(owner) = hashed_owner.or(owner) else { continue };
+        let Some(owner) = owner_of(&row, list, members) else { continue };
         let contacts: Vec<_> = match list.hashed {
-            Some(form) => of_digest(&row["phone_sha256"], form).into_iter().collect(),
+            Some(form) => of_digest(&row["phone_sha256"], form, members).into_iter().collect(),
             None => numbers_of_row(&row, list, rules),
         };
         for contact in contacts {
@@ -230,7 +274,8 @@ fn naive_pairs(
     let tokens = |((owner, contact), _): (&(String, String), &Dates)| {
         let token = |digits| token(SECRET_HEX, &list.recipient, digits, Form::E164);
         let tokens = format!("{} {}", token(contact), token(owner));
-        (list.recipient.clone(), list.id.clone(), tokens)
+        let row = (list.recipient.clone(), list.id.clone(), tokens);
+        NaivePair { owner: owner.clone(), row }
     };
     pairs.iter().filter(comes_out).map(tokens).collect()
 }
@@ -447,6 +492,7 @@ pub fn rules_of_synth(recipient: &str, list: &str) -> Rules {
         noise: None,
         messaging: None,
         pairs: false,
+        most_contacts: 10_000,
         excluded_region: None,
         opt_out_country: None,
         lists: vec![List {

@@ -232,6 +232,115 @@ fn any_memory_and_any_number_of_threads_give_the_same_pairs_and_counts() {
     }
 }
 
+/// What counts is the book's own numbers, over all lists and in whichever form the owner stands
+/// there; who of them has an account, or has said no, is all one.
+#[test]
+fn an_address_book_of_too_many_numbers_is_suggested_nobody_whoever_is_in_it() {
+    let books = Books::drawn(1);
+    let people = (0..KINDS_WITHOUT_ALIAS).flat_map(|kind| (0..4).map(move |at| person(kind, at)));
+    let people: Vec<_> = people.take(14).map(|person| person.digits).collect();
+    let [large, small] = [0, 1].map(|at: usize| people[at].as_str());
+    let head = "phone,phone_sha256,owner_phone\n".to_owned();
+    let plain = |owner: &str, contact: &String| format!("+{contact},,{owner}\n");
+    let hashed = |owner: &str, contact: &String| {
+        let [owner, contact] =
+            [digest(owner, Form::Digits), digest(contact, Form::E164)].map(hex::encode);
+        format!(",{contact},{owner}\n")
+    };
+    // Twelve numbers, eight in each file.
+    let rows = |row: &dyn Fn(&str, &String) -> String, of_large: std::ops::Range<usize>| {
+        let of_large = people[of_large].iter().map(|contact| row(large, contact));
+        let of_small = people[2..5].iter().map(|contact| row(small, contact));
+        head.clone() + &of_large.chain(of_small).collect::<String>()
+    };
+    books.scene.write("book-1.csv", rows(&plain, 2..10));
+    books.scene.write("book-2.csv", rows(&hashed, 6..14));
+    books.scene.write("opt_outs-hashed.csv", format!("phone_sha256,purpose\n{:064x},\n", 1));
+    for (nth, (accounts, no)) in [(14, None), (4, None), (14, Some(3))].into_iter().enumerate() {
+        let text = people[..accounts].iter().map(|digits| format!("{digits},\n"));
+        let text = "phone,consent_friend_suggestions\n".to_owned() + &text.collect::<String>();
+        books.scene.write("accounts.csv", text);
+        let no = no.map_or("442079460999", |at: usize| people[at].as_str());
+        books.scene.write("opt_outs.csv", format!("phone,purpose\n+{no},\n"));
+        let pairs = |owner: &str, contacts: std::ops::Range<usize>| -> Vec<Pair> {
+            let known = people[..accounts].iter().enumerate();
+            let known = known.filter(|(at, contact)| contacts.contains(at) && *contact != no);
+            known.map(|(_, contact)| (owner.to_owned(), contact.clone())).collect()
+        };
+        for (most, is_withheld) in [(12, false), (11, true), (3, true)] {
+            let mut expected = BTreeSet::from_iter(pairs(small, 2..5));
+            let of_large = pairs(large, 2..14);
+            if !is_withheld {
+                expected.extend(of_large.iter().cloned());
+            }
+            let mut bytes = None;
+            for memory in [None, Some(MemoryBudget::Lists(0)), Some(MemoryBudget::Lists(700))] {
+                let out = format!("run-{nth}-{most}-{memory:?}");
+                let mut job = books.job(&out, memory);
+                job.policy.most_contacts = Some(most);
+                let report = match pipeline::run(&job, &Watch::default()).unwrap() {
+                    Outcome::Published { report, .. } => report,
+                    other => panic!("it ends with {other:?}"),
+                };
+                must_balance(&report);
+                assert_eq!(found_pairs(&books.scene.at(&out)), expected, "{out}");
+                let alarm = |alarm: &&String| alarm.contains("1 owners' address books hold more");
+                assert_eq!(report.alarms.iter().filter(alarm).count(), usize::from(is_withheld));
+                let lists = report.inputs.iter().filter(|input| input.role == "list");
+                let withheld = lists.filter_map(|it| it.withheld_by.get("too_many_contacts"));
+                let fewest = if is_withheld { of_large.len() as u64 } else { 0 };
+                let withheld = withheld.sum::<u64>();
+                assert!(withheld >= fewest && (withheld > 0) == is_withheld, "{out}: {withheld}");
+                let published = published_bytes(&books.scene.at(&out));
+                assert!(*bytes.get_or_insert_with(|| published.clone()) == published, "{out}");
+            }
+        }
+    }
+}
+
+/// The job says which form the contacts' hashes have; the owners' may have the other.
+#[test]
+fn an_owner_in_the_other_form_of_hashes_is_found() {
+    let books = Books::drawn(1);
+    let people: Vec<_> = (0..4).map(|line| person(0, line).digits).collect();
+    for (phones, owners) in [(Form::E164, Form::Digits), (Form::Digits, Form::E164)] {
+        let row = |owner: &String, contact: &String| {
+            let [contact, owner] = [digest(contact, phones), digest(owner, owners)];
+            format!("{},{}\n", hex::encode(contact), hex::encode(owner))
+        };
+        let rows: String = people[1..].iter().map(|contact| row(&people[0], contact)).collect();
+        books.scene.write("book-1.csv", "phone_sha256,owner_phone\n".to_owned() + &rows);
+        books.scene.write("book-2.csv", "phone_sha256,owner_phone\n");
+        books.scene.append("book-2.csv", &row(&people[1], &people[0]));
+        let text = people.iter().map(|digits| format!("{digits},\n"));
+        let text = "phone,consent_friend_suggestions\n".to_owned() + &text.collect::<String>();
+        books.scene.write("accounts.csv", text);
+        books.scene.write("opt_outs.csv", "phone,purpose\n+442079460999,\n");
+        books.scene.write("opt_outs-hashed.csv", format!("phone_sha256,purpose\n{:064x},\n", 1));
+        let pair = |owner: usize, contact: usize| (people[owner].clone(), people[contact].clone());
+        let expected = BTreeSet::from([pair(0, 1), pair(0, 2), pair(0, 3), pair(1, 0)]);
+        for memory in [None, Some(MemoryBudget::Lists(0))] {
+            let out = format!("run-{owners:?}-{memory:?}");
+            let mut job = books.job(&out, memory);
+            job.lists[0].phones = Phones::Hashed(match phones {
+                Form::E164 => phonematch::key::Form::E164,
+                Form::Digits => phonematch::key::Form::Digits,
+            });
+            pipeline::run(&job, &Watch::default()).unwrap();
+            assert_eq!(found_pairs(&books.scene.at(&out)), expected, "{out}");
+        }
+    }
+}
+
+#[test]
+fn validate_says_how_many_address_books_are_too_large() {
+    let scene = published();
+    let validate = || in_scene(&scene, &["validate", "--job", "job.toml"]).must_end_with(0).stdout;
+    assert!(!validate().contains("most_contacts"));
+    scene.edit("policy.toml", "most_contacts = 10000", "most_contacts = 2");
+    assert!(validate().contains("owners would be suggested nobody"), "{}", validate());
+}
+
 /// An account that is younger than the last contact is another person's, on either end.
 #[test]
 fn whoever_has_taken_over_a_number_is_on_neither_end() {

@@ -319,6 +319,12 @@ impl ListIndex {
         }
     }
 
+    /// An owner's key, as lists have it.
+    #[must_use]
+    pub fn owner_key(&self, owner: OwnerNo) -> MatchKey {
+        self.owners.key(owner)
+    }
+
     /// An owner's slot; none when nobody has the number.
     #[must_use]
     pub fn owner_slot(&self, owner: OwnerNo) -> Option<SlotNo> {

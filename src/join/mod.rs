@@ -41,6 +41,7 @@
 
 mod attributes;
 mod beside;
+mod books;
 mod build;
 mod found;
 mod index;
@@ -56,6 +57,7 @@ use crate::job::Identifier;
 
 pub use attributes::{Attributes, Device, Os};
 pub use beside::RowDates;
+pub use books::LargeBooks;
 pub use build::{Added, ListBuilder};
 pub use found::{Found, PassMember};
 pub use index::{Before, CountedAccount, Fate, Hit, ListIndex, Recorded};

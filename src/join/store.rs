@@ -43,6 +43,7 @@ pub struct ListStore {
     holds: Holds,
     /// Whose contact the last row was: an address book comes in one piece.
     last_owner: Option<MatchKey>,
+    owners: u64,
     has_contacts: bool,
     scratch: Scratch,
 }
@@ -126,7 +127,7 @@ pub struct StoredRow {
     /// Where the row is from, and when.
     pub of: RowOf,
     /// Whose contact it is.
-    owner: Option<MatchKey>,
+    pub(super) owner: Option<MatchKey>,
     clue: KeptClue,
 }
 
@@ -158,6 +159,7 @@ impl ListStore {
             parts: (0..PARTS).map(|_| Part::default()).collect(),
             holds,
             last_owner: None,
+            owners: 0,
             has_contacts: false,
             scratch: Scratch::new(folder, holds.block_bytes()),
         }
@@ -200,6 +202,7 @@ impl ListStore {
         match owner {
             Some(owner) if self.last_owner != Some(owner.key) => {
                 self.last_owner = Some(owner.key);
+                self.owners += 1;
                 self.roll.note(&owner);
                 let words = [KeptClue::of(owner).to_bits(), 0, OWNER, 0, 0, 0];
                 self.put(owner.key, words, Some(owner.key))
@@ -238,6 +241,12 @@ impl ListStore {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.parts.iter().map(|part| part.rows(self.holds)).sum()
+    }
+
+    /// Owners of contacts, those twice whose contacts do not come in one piece: there are no more.
+    #[must_use]
+    pub const fn owners(&self) -> u64 {
+        self.owners
     }
 
     /// What its rows are.

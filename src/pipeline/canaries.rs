@@ -2,7 +2,8 @@
 //!
 //! Each run adds a few numbers to all three sides: to the suppression list in one spelling, to a
 //! list of its own in another, to the export in a third and with a yes. Each must be matched and
-//! barred; one that is not ends the run. The numbers are those that Australia's regulator sets
+//! barred; one that is not ends the run. Where lists are address books each is also the owner of one,
+//! in which the next one stands. The numbers are those that Australia's regulator sets
 //! aside for fiction (ACMA, "Phone numbers for use in TV shows, films and creative works"), so
 //! nobody loses a match by them. The list is never written.
 
@@ -13,9 +14,9 @@ use super::accounts::{Against, Pass, Probing};
 use super::head_count::{Active, Counting};
 use super::waves;
 use super::{RunError, Watch};
-use crate::consent::{AliasRules, SuppressionReader, Suppressions};
+use crate::consent::{AliasRules, Purpose, SuppressionReader, Suppressions};
 use crate::input::{self, BatchReader, Field, Limits, Location, Need, Role, Source, Want};
-use crate::join::{Fate, InputNo, ListBuilder, ListIndex, ListNo, People};
+use crate::join::{Fate, Home, InputNo, ListBuilder, ListIndex, ListNo, People, SlotNo};
 use crate::key::{Form, Keyer, Told};
 use crate::normalise::{self, Checks, Hint, Region};
 use crate::report::{Ledger, Timings};
@@ -49,14 +50,25 @@ pub(super) fn opt_out(suppressions: &mut Suppressions, reader: &SuppressionReade
     }
 }
 
-/// Adds the canaries to their list, in every form in use.
-pub(super) fn list(index: &mut ListBuilder, list: ListNo, keyer: &Keyer) -> Result<(), RunError> {
+/// Adds the canaries to their list, in every form in use; of pairs each as a contact of another.
+pub(super) fn list(
+    index: &mut ListBuilder,
+    list: ListNo,
+    keyer: &Keyer,
+    purpose: Purpose,
+) -> Result<(), RunError> {
     index.use_form(index.forms().first().copied().unwrap_or(Form::E164));
-    for canary in &CANARIES {
+    let read = |canary: &Canary| {
         let reading = normalise::read(canary.listed.as_bytes(), AUSTRALIA, Checks::Damage);
-        let reading = reading.map_err(|_| BROKEN)?;
+        reading.map_err(|_| BROKEN)
+    };
+    let owners = CANARIES.iter().cycle().skip(1);
+    for (canary, owner) in CANARIES.iter().zip(owners) {
+        let (canary, owner) = (read(canary)?, read(owner)?);
         for form in index.forms().to_vec() {
-            index.add(list, keyer.list_one(Told::in_form(reading, form)), None);
+            let in_form = |reading| keyer.list_one(Told::in_form(reading, form));
+            let owner = purpose.takes_pairs().then(|| index.owner(in_form(owner)));
+            index.add(Home { list, owner }, in_form(canary), None);
         }
     }
     Ok(())
@@ -141,16 +153,77 @@ fn open(text: String, wants: Vec<Want>) -> Result<BatchReader, RunError> {
     Ok(input::open_stream(&source, Box::new(Cursor::new(text)), Arc::default())?)
 }
 
-/// Checks, when the export has been read, that every canary is matched and barred.
-pub(super) fn check(index: &ListIndex, list: ListNo) -> Result<(), RunError> {
+/// Checks, when the export has been read, that every canary is matched and barred, and of pairs every
+/// owner too.
+pub(super) fn check(index: &ListIndex, list: ListNo, purpose: Purpose) -> Result<(), RunError> {
     let mut canaries = index.members().filter(|member| member.list == list);
     if canaries.clone().count() < CANARIES.len() {
         return Err(RunError::CanaryEscaped { what: "the canaries' list is gone" });
     }
-    let escaped = canaries
-        .any(|member| index.fate(member.slot) != Fate::Barred || !index.is_matched(member.slot));
+    let stays = |slot: SlotNo| index.fate(slot) == Fate::Barred && index.is_matched(slot);
+    let escaped = canaries.any(|member| {
+        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        let owner_stays = owner.map_or(!purpose.takes_pairs(), stays);
+        !stays(member.slot) || !owner_stays || index.member_fate(&member) != Fate::Barred
+    });
     match escaped {
         true => Err(RunError::CanaryEscaped { what: "an opted-out canary was to be released" }),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::BlankConsent;
+    use crate::join::ListName;
+    use crate::key::Secret;
+
+    const PAIRS: Purpose = Purpose::FriendSuggestions;
+
+    /// The canaries' list as a run has it after the export; `opted_out`: they said no.
+    fn after_the_export(listed_for: Purpose, opted_out: bool) -> (ListIndex, ListNo) {
+        let keyer = Keyer::new(&Secret::from_file_content(&[7; 32]).unwrap());
+        let mut builder = ListBuilder::default();
+        Form::ALL.into_iter().for_each(|form| builder.use_form(form));
+        let canaries = builder.list(&ListName::reserved());
+        list(&mut builder, canaries, &keyer, listed_for).unwrap();
+        let mut index = builder.finish();
+        let mut suppressions = Suppressions::new(AliasRules::ALL);
+        if opted_out {
+            opt_out(&mut suppressions, &SuppressionReader { purpose: PAIRS, keyer: keyer.clone() });
+        }
+        let digits: Vec<_> = suppressions.expose_digits().collect();
+        index.find_digits(&digits, &keyer).into_iter().for_each(|slot| index.bar(slot));
+        let nobody = Suppressions::new(AliasRules::ALL);
+        let against = Against {
+            suppressions: &nobody,
+            keyer: &keyer,
+            blank: BlankConsent::Allowed,
+            pass: Pass::Only,
+            drawn: None,
+            purpose: PAIRS,
+        };
+        send(&mut index, against, &Watch::default()).unwrap();
+        (index, canaries)
+    }
+
+    #[test]
+    fn each_canary_is_an_owner_and_a_contact_and_a_pair_that_is_not_barred_is_noticed() {
+        let (index, canaries) = after_the_export(PAIRS, true);
+        check(&index, canaries, PAIRS).unwrap();
+        let pairs: Vec<_> = index.members().filter(|it| it.list == canaries).collect();
+        let ends = pairs.iter().map(|it| [it.slot, index.owner_slot(it.owner.unwrap()).unwrap()]);
+        assert!(ends.clone().all(|[contact, owner]| index.person(contact) != index.person(owner)));
+        for slot in ends.clone().flatten() {
+            assert!(ends.clone().any(|[contact, _]| contact == slot));
+            assert!(ends.clone().any(|[_, owner]| owner == slot));
+        }
+        let escaped = |listed_for, opted_out| {
+            let (index, canaries) = after_the_export(listed_for, opted_out);
+            check(&index, canaries, PAIRS).is_err()
+        };
+        assert!(escaped(PAIRS, false), "nobody said no");
+        assert!(escaped(Purpose::Ads, true), "the canaries are nobody's contacts");
     }
 }

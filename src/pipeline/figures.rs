@@ -29,6 +29,8 @@ pub(super) struct Decided {
     pub(super) figures: Vec<Figure>,
     /// Whoever does not count as a person.
     pub(super) kept_back: KeptBack,
+    /// Owners whose address books are larger than the policy allows.
+    pub(super) large_books: u64,
     pub(super) books: Books,
 }
 
@@ -104,13 +106,21 @@ pub(super) fn decide(
 ) -> Result<Decided, RunError> {
     let index = &joint.index;
     let (job, floors) = (begun.job, &begun.job.policy.floors);
-    let gates = Gates { policy: &job.policy, today: day(begun), drawn: job.drawn() };
+    let large_books = joint.large_books(job.policy.most_contacts, canaries)?;
+    let gates = Gates {
+        policy: &job.policy,
+        today: day(begun),
+        drawn: job.drawn(),
+        large_books: &large_books,
+    };
     let mut tally = privacy::count(index, canaries, &gates);
     let history = messages::choose(begun, index, &mut tally, watch)?;
     let Tally { lists: counted, kept_back } = tally;
+    let large_books = large_books.owners();
     let Some((noise, budget)) = rules(job) else {
         let figures = counted.iter().map(|counted| counted.exact_figure(floors)).collect();
-        return Ok(Decided { counted, figures, kept_back, books: Books { ledger: None, history } });
+        let books = Books { ledger: None, history };
+        return Ok(Decided { counted, figures, kept_back, large_books, books });
     };
     let rules = FigureRules { purpose: job.purpose, floors, noise, budget, today: today(begun) };
     let measured = match &joint.store {
@@ -144,7 +154,8 @@ pub(super) fn decide(
             period_days: budget.period_days,
         })?;
     }
-    Ok(Decided { counted, figures, kept_back, books: Books { ledger: Some(ledger), history } })
+    let books = Books { ledger: Some(ledger), history };
+    Ok(Decided { counted, figures, kept_back, large_books, books })
 }
 
 /// Measures lists whose rows are in a store: their keys come from there, a part at a time and in

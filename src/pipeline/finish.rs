@@ -474,6 +474,13 @@ fn alarms(
                  policy's most_list_numbers allows: somebody may be asking for everybody"
         )
     });
+    let books = joined.decided.large_books;
+    let books = (books > 0).then(|| {
+        format!(
+            "{books} owners' address books hold more numbers than the policy's most_contacts \
+                 allows, and they are suggested nobody: somebody may be asking for everybody"
+        )
+    });
     let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
     let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
     rows.sort_unstable();
@@ -497,7 +504,7 @@ fn alarms(
             joined.passes
         )
     });
-    let about_lists = large.into_iter().chain(crowded);
+    let about_lists = large.into_iter().chain(books).chain(crowded);
     low.into_iter().chain(in_two_forms).chain(exact).chain(passes).chain(about_lists).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::input::{
 };
 use crate::job::{Identifier, Job, ListSource, Phones, Recipient, SeveralNumbers};
 use crate::join::{InputNo, ListName, ListNo, RowDates};
-use crate::key::{Form, Keyer, Listed, PhoneDigest, Told, is_in_sample};
+use crate::key::{Form, Keyer, Listed, PhoneDigest, Told, ToldBy, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{OptInRecord, Policy, RecycledNumbers};
@@ -518,6 +518,9 @@ impl Work for Indexing<'_, '_> {
         self.has_looked = true;
         self.timings.add(&done.timings);
         self.ledger.slow_path += done.slow_path;
+        if done.owners.iter().any(|owner| owner.told_by == ToldBy::Digest) {
+            Form::ALL.into_iter().for_each(|form| self.rows_to.use_form(form));
+        }
         let mut timings = Timings::default();
         timings.time(Stage::Join, || {
             if let RowsTo::Index(index) = &self.rows_to {

@@ -319,7 +319,7 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     let decided =
         timings.time(Stage::Privacy, || figures::decide(begun, &joint, canary_list, watch))?;
     let barred = barred(&joint.index, job, keyer, &no.suppressions);
-    let Joint { index, accounts, passes, store } = joint;
+    let Joint { index, accounts, passes, store, .. } = joint;
     drop(store);
     let joined = finish::Joined {
         opt_outs: no.inputs,

@@ -17,8 +17,8 @@ use crate::consent::Suppressions;
 use crate::input::{self, InputError, Location, Place, Role};
 use crate::job::{Job, MemoryBudget};
 use crate::join::{
-    Added, Found, GroupNo, Holds, InputNo, ListBuilder, ListIndex, ListNo, ListStore, Stored,
-    Stretch,
+    Added, Found, GroupNo, Holds, InputNo, LargeBooks, ListBuilder, ListIndex, ListNo, ListStore,
+    Stored, Stretch,
 };
 use crate::key::{Keyer, MatchKey};
 use crate::policy::OptInRecord;
@@ -57,6 +57,25 @@ pub(super) struct Joint {
     pub(super) passes: u32,
     /// The rows of the lists, where the index is without those of numbers that nobody has.
     pub(super) store: Option<ListStore>,
+    /// How many bytes list rows may take.
+    room: u64,
+}
+
+impl Joint {
+    /// Address books with more numbers than the policy allows, where lists are such.
+    pub(super) fn large_books(
+        &self,
+        most: Option<u64>,
+        canaries: ListNo,
+    ) -> Result<LargeBooks, RunError> {
+        match (most, &self.store) {
+            (None, _) => Ok(LargeBooks::default()),
+            (Some(most), None) => Ok(LargeBooks::of(&self.index, most, canaries)),
+            (Some(most), Some(store)) => {
+                Ok(LargeBooks::of_stored(&self.index, store, most, self.room)?)
+            }
+        }
+    }
 }
 
 /// How many bytes list rows may take.
@@ -88,7 +107,7 @@ pub(super) fn over_export(
             let has_contacts = builder.has_contacts();
             let around = Around { pass: Pass::Only, late: &HashSet::new(), has_contacts };
             let passed = road.pass(builder, around, &mut accounts, rejects, timings)?;
-            Ok(Joint { index: passed.index, accounts, passes: 1, store: None })
+            Ok(Joint { index: passed.index, accounts, passes: 1, store: None, room })
         }
         Gathering::Store(store) => road.passes(store, room, lists, rejects, timings),
     }
@@ -121,7 +140,7 @@ impl Road<'_> {
         timings: &mut Timings,
     ) -> Result<Passed, RunError> {
         let Self { job, keyer, suppressions, canary_list, watch } = *self;
-        canaries::list(&mut builder, canary_list, keyer)?;
+        canaries::list(&mut builder, canary_list, keyer, job.purpose)?;
         let mut index = timings.time(Stage::Join, || builder.finish());
         bar_opted_out(&mut index, suppressions, keyer, timings);
         let late: Vec<_> = around.late.iter().filter_map(|&key| index.find(key)).collect();
@@ -159,7 +178,7 @@ impl Road<'_> {
                 }
             }
         }
-        canaries::check(&index, canary_list)?;
+        canaries::check(&index, canary_list, job.purpose)?;
         Ok(Passed { index, late })
     }
 
@@ -213,7 +232,7 @@ impl Road<'_> {
             drop_groups_of_duplicates(lists, &has_members);
             Ok::<_, RunError>(())
         })?;
-        Ok(Joint { index: found.into_index(), accounts, passes, store: Some(store) })
+        Ok(Joint { index: found.into_index(), accounts, passes, store: Some(store), room })
     }
 
     /// Bars those of whom a later pass saw that they say no. Of a number that nobody has, the

@@ -38,6 +38,8 @@ pub struct PolicyFile {
     recycled_numbers: Option<RecycledNumbers>,
     /// Distinct numbers of each of a recipient's lists of a run, added up, above which none leaves.
     most_list_numbers: Option<u64>,
+    /// Distinct numbers in an address book, above which its owner is suggested nobody.
+    most_contacts: Option<u64>,
     /// Distinct people, below which nothing leaves.
     floors: Option<FloorsFile>,
     /// What may be shown of a released person.
@@ -180,6 +182,7 @@ impl PolicyError {
 pub(super) struct Parts {
     pub(super) purpose: Purpose,
     pub(super) lists: bool,
+    pub(super) pairs: bool,
     pub(super) list_floors: bool,
     pub(super) cells: bool,
     pub(super) attributes: bool,
@@ -196,6 +199,7 @@ impl Parts {
         Self {
             purpose,
             lists: purpose.takes_lists(),
+            pairs: purpose.takes_pairs(),
             list_floors: is_ads,
             cells: is_ads || is_analytics,
             attributes: is_ads,
@@ -243,6 +247,7 @@ impl TryFrom<PolicyFile> for Policy {
         let number_types = parts.hold("number_types", parts.lists, file.number_types)?;
         let recycled = parts.hold("recycled_numbers", parts.lists, file.recycled_numbers)?;
         let most = parts.hold("most_list_numbers", parts.list_floors, file.most_list_numbers)?;
+        let most_contacts = parts.hold("most_contacts", parts.pairs, file.most_contacts)?;
         let attributes = parts.hold("attributes", parts.attributes, file.attributes)?;
         let noise = parts.hold("noise", parts.noise, file.noise)?;
         let mut is_charged = false;
@@ -259,6 +264,7 @@ impl TryFrom<PolicyFile> for Policy {
             number_types: number_types.unwrap_or_default(),
             recycled_numbers: recycled.unwrap_or(RecycledNumbers::Withhold),
             most_list_numbers: most,
+            most_contacts,
             columns: ColumnRules {
                 accounts: file.columns.accounts.iter().map(|column| column.0).collect(),
                 list: file.columns.list.iter().map(|column| column.0).collect(),
@@ -346,6 +352,11 @@ fn check_columns(policy: &Policy) -> Result<(), PolicyError> {
 }
 
 fn check_list_numbers(policy: &Policy) -> Result<(), PolicyError> {
+    demand(
+        policy.most_contacts.is_none_or(|most| most > 0),
+        "most_contacts",
+        "whoever may have no contacts is suggested nobody",
+    )?;
     demand(
         policy.most_list_numbers.is_none_or(|most| most >= policy.floors.list_numbers),
         "most_list_numbers",

@@ -19,6 +19,8 @@
 //!                                      # contact is another person's; not for analytics
 //! most_list_numbers = 10000000         # ads: numbers of each of a recipient's lists of a run,
 //!                                      # added up; whoever brings more is told nothing of any
+//! most_contacts = 10000                # friend_suggestions: distinct numbers of an address book;
+//!                                      # whoever has more there is suggested nobody
 //!
 //! [columns]                            # the only columns a run reads; a job that maps another is
 //! accounts = ["phone", "consent", "os", "device", "verified_at"]          # refused. Of opt-outs
@@ -118,6 +120,9 @@ pub struct Policy {
     /// Most distinct numbers of each of a recipient's lists, added up, in a run: whoever brings more
     /// is not asking about customers. None where no recipient learns anything of a list.
     pub most_list_numbers: Option<u64>,
+    /// Most distinct numbers of a person's address book, in all lists: whoever brings more is not
+    /// asking about friends. None where lists are no address books.
+    pub most_contacts: Option<u64>,
     /// What a run may read.
     pub columns: ColumnRules,
     /// Fewest people for each thing that may leave.

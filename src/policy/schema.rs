@@ -60,6 +60,7 @@ fn rule(purpose: Purpose) -> Value {
         ("number_types", parts.lists),
         ("recycled_numbers", parts.lists),
         ("most_list_numbers", parts.list_floors),
+        ("most_contacts", parts.pairs),
         ("floors", has_floors),
         ("attributes", parts.attributes),
         ("noise", parts.noise),

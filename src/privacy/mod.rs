@@ -61,6 +61,8 @@ pub enum WithholdReason {
     ExcludedRegion,
     /// The account was verified after the list's last contact: the number may be another person's.
     RecycledNumber,
+    /// The address book holds more distinct numbers than the policy allows.
+    TooManyContacts,
     /// The business is not one of the pilot's.
     NotInPilot,
     /// The person neither opted in nor dealt with the business, or too long ago.
@@ -87,6 +89,7 @@ impl WithholdReason {
             Self::WithheldBefore => "withheld_before",
             Self::ExcludedRegion => "excluded_region",
             Self::RecycledNumber => "recycled_number",
+            Self::TooManyContacts => "too_many_contacts",
             Self::NotInPilot => "not_in_pilot",
             Self::NoGround => "no_contact_or_opt_in",
             Self::OtherWave => "other_wave",

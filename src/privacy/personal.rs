@@ -3,7 +3,8 @@
 //! People with numbers of a region that the policy excludes, and numbers that may have changed
 //! hands: the messenger verified an account of the number after the list's owner last dealt with
 //! its customer, so whoever has the account is likely somebody else. Of a pair both ends are asked:
-//! an address book that is older than its owner's account is somebody else's. For messages also whoever neither
+//! an address book that is older than its owner's account is somebody else's, and one with more numbers
+//! than the policy allows is no person's. For messages also whoever neither
 //! opted in nor dealt with that business within the policy's days, and everybody on the list of a
 //! business outside the pilot. Whoever is kept back counts in no floor, no figure and no attribute
 //! cell, as if nobody had the number.
@@ -16,7 +17,7 @@
 
 use super::WithholdReason;
 use crate::dates::{Day, Moment};
-use crate::join::{ListIndex, Member, RowDates, SameMembers, SlotNo};
+use crate::join::{LargeBooks, ListIndex, Member, RowDates, SameMembers, SlotNo};
 use crate::policy::{MessagingRules, OptInRecord, Policy, RecycledNumbers};
 use crate::share::Share;
 
@@ -29,6 +30,8 @@ pub struct Gates<'a> {
     pub today: Day,
     /// Of how many people the lists are; none: of everybody.
     pub drawn: Option<Share>,
+    /// Address books that are larger than the policy allows.
+    pub large_books: &'a LargeBooks,
 }
 
 impl Gates<'_> {
@@ -38,6 +41,9 @@ impl Gates<'_> {
         member: &Member,
         dates: RowDates,
     ) -> Option<WithholdReason> {
+        if self.large_books.hold(index, member) {
+            return Some(WithholdReason::TooManyContacts);
+        }
         let owner = member.owner.and_then(|owner| index.owner_slot(owner));
         let of_slot = |slot| self.reason_of(index, (member, slot), dates);
         of_slot(member.slot).or_else(|| owner.and_then(of_slot))

@@ -39,6 +39,8 @@ pub struct Rules {
     pub messaging: Option<Messaging>,
     /// The world is for friend suggestions: list rows are contacts, each with its owner.
     pub pairs: bool,
+    /// Of friend suggestions: most numbers of an address book.
+    pub most_contacts: usize,
     /// Two letters.
     pub excluded_region: Option<&'static str>,
     pub opt_out_country: Option<&'static str>,
@@ -169,6 +171,7 @@ impl World {
             noise: None,
             messaging: None,
             pairs: false,
+            most_contacts: if random.one_in(3) { 1 + random.below(12) } else { 10_000 },
             excluded_region: random.one_in(6).then(|| random.pick(&["US", "MX", "IT"])),
             opt_out_country: Some("US"),
             lists,
@@ -347,7 +350,8 @@ impl World {
         match &self.rules.messaging {
             Some(rules) => policy_of_messages(&policy, rules),
             None if self.rules.pairs => {
-                policy_without_figures(&policy, self.purpose(), "owner_phone").concat()
+                let most = format!("most_contacts = {}\n", self.rules.most_contacts);
+                most + &policy_without_figures(&policy, self.purpose(), "owner_phone").concat()
             }
             None => policy,
         }

@@ -1,8 +1,9 @@
 //! Whose contact is a row, where lists are people's address books?
 //!
 //! An owner is somebody of the messenger: a number is read as the export's are, never against the
-//! country of the contact. Where a list's phones are hashes the owner's may be one too, of the same
-//! form. A row whose owner cannot be read is rejected for the owner's reason.
+//! country of the contact. Where a list's phones are hashes the owner's may be one too. Which form the
+//! owners' have nobody says, and it need not be the contacts', so accounts are looked up in both. A row
+//! whose owner cannot be read is rejected for the owner's reason.
 
 use super::{Indexing, ListRow, PhoneColumn};
 use crate::input::{Batch, Field};

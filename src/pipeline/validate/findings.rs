@@ -11,6 +11,7 @@ use super::{
 use crate::dates::Day;
 use crate::input::Role;
 use crate::job::IfExists;
+use crate::join::LargeBooks;
 use crate::normalise::{NumberType, Region, RejectReason};
 use crate::privacy;
 use crate::share::Share;
@@ -369,7 +370,25 @@ fn withheld(context: Context<'_>, read: &ReadLists, findings: &mut Vec<Finding>)
     if context.sample != Share::WHOLE {
         return;
     }
-    let gates = privacy::Gates { policy: &context.job.policy, today: Day::today(), drawn: None };
+    let policy = &context.job.policy;
+    let books = policy.most_contacts.map(|most| LargeBooks::of(&read.index, most, read.reserved));
+    let large_books = books.unwrap_or_default();
+    if let (Some(most), owners @ 1..) = (policy.most_contacts, large_books.owners()) {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "too_many_contacts",
+            file: None,
+            share: Share::percent(0),
+            found: format!(
+                "{owners} owners would be suggested nobody: their address books hold more than the \
+                 {most} numbers that the policy's most_contacts allows"
+            ),
+            remedy: "ask where so many come from; an address book is to hold acquaintances only"
+                .to_owned(),
+        });
+    }
+    let today = Day::today();
+    let gates = privacy::Gates { policy, today, drawn: None, large_books: &large_books };
     let counted = privacy::count(&read.index, read.reserved, &gates).lists;
     let all = counted.len() as u64;
     let is_large = |list: &&privacy::Counted| list.is_too_large();

@@ -131,6 +131,7 @@ pub(super) fn reason(name: &str) -> String {
         "withheld_before" => "Nearly the same list was withheld before",
         "excluded_region" => "In a country that the policy excludes",
         "recycled_number" => "May be another person's by now: the account is newer",
+        "too_many_contacts" => "The address book holds more numbers than a person's does",
         "not_in_pilot" => "The business is not in the pilot",
         "no_contact_or_opt_in" => "Neither opted in nor in touch with the business of late",
         "other_wave" => "Their wave is another day's",
