@@ -542,6 +542,17 @@ fn both_are_settings_of_every_layer() {
     assert!(refused.stderr.contains("line 5 of job.toml"), "{}", refused.stderr);
 }
 
+/// Somebody's own files, with names in another language: the fault says how they are mapped.
+#[test]
+fn a_column_that_is_not_found_is_mapped_as_the_message_says() {
+    let scene = Scene::small();
+    scene.edit("list.csv", "phone,country", "Telefon,Land");
+    let refused = scene.run(&["--dry-run"]).must_end_with(65);
+    assert!(refused.stderr.contains("or by --column"), "{}", refused.stderr);
+    let columns = ["--column", "list.phone=Telefon", "--column", "list.country=Land"];
+    assert_eq!(scene.publish(&[&columns[..], &["--json"]].concat()).json()["released"], json!(2));
+}
+
 /// What is read of a run that knew no samples.
 #[test]
 fn a_report_of_before_there_were_samples_is_one_of_everybody() {

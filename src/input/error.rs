@@ -87,7 +87,10 @@ pub enum InputError {
     #[error("cannot find a column for {field} in {at}: looked for {looked_for}; {found}; map it")]
     MissingColumn { at: Place, field: Field, looked_for: String, found: HeaderNames },
     /// None of several columns of which one is needed.
-    #[error("cannot find any of {fields} in {at}: looked for {looked_for}; {found}; map one")]
+    #[error(
+        "cannot find any of {fields} in {at}: looked for {looked_for}; {found}; map one, by columns \
+         of that input in the job, or by --column"
+    )]
     MissingOneOf { at: Place, fields: String, looked_for: String, found: HeaderNames },
     /// The first row holds data where names should be.
     #[error("{at} has no header row: its first row looks like data; put the column names there")]
