@@ -368,7 +368,7 @@ fn neither_file_holds_a_number_or_a_token_or_text_of_a_cell() {
     run(&scene, &[]).must_end_with(78);
     told += &scene.read("out.prom");
     told += &scene.read("events.ndjson");
-    secret.extend(["2025550101", "555-0101", "7946", "or so", "12025550"].map(str::to_owned));
+    secret.extend(["2025550101", "555-0101", "7946 0004", "or so", "12025550"].map(str::to_owned));
     for number in ["+12025550101", "+442079460004"] {
         secret.push(blake3::hash(number.as_bytes()).to_hex().to_string());
     }
