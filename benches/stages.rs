@@ -421,6 +421,7 @@ fn whole_job(scene: &Scene) -> phonematch::job::Job {
             ..OptOutSource::default()
         },
         out: scene.folder.path().join("run"),
+        publish_to: None,
         if_exists: IfExists::Replace,
         previous: Previous::None,
         ledger: scene.folder.path().join("phonematch.ledger"),

@@ -11,6 +11,7 @@ use crate::key::{Form, Secret};
 use crate::normalise::Region;
 use crate::policy::Policy;
 use crate::share::Share;
+use crate::store::ObjectUrl;
 
 /// Everything a run needs to know.
 #[derive(Debug)]
@@ -31,8 +32,11 @@ pub struct Job {
     pub lists: Vec<ListSource>,
     /// The suppression list.
     pub opt_outs: OptOutSource,
-    /// Where the run folder goes.
+    /// Where the run folder goes. Of a run that goes to a store: where it is written before, under
+    /// its own name.
     pub out: PathBuf,
+    /// Where in a store the run is published; none for a folder.
+    pub publish_to: Option<ObjectUrl>,
     /// What happens when it is there already.
     pub if_exists: IfExists,
     /// Which run came before.
@@ -149,7 +153,7 @@ pub enum Recipient {
 /// that arrives during the run is seen.
 #[derive(Clone, Debug, Default)]
 pub struct OptOutSource {
-    /// Paths and globs. Standard input cannot be one: the list is read twice.
+    /// Paths, addresses and globs. Standard input cannot be one: the list is read twice.
     pub patterns: Vec<String>,
     /// What relative patterns start from.
     pub base: PathBuf,
@@ -169,7 +173,14 @@ impl OptOutSource {
     pub fn locations(&self) -> Result<Vec<Location>, InputError> {
         let mut locations = Vec::new();
         for pattern in &self.patterns {
+            // The store of a plain address is asked when the object is looked at.
             let path = self.base.join(pattern);
+            if let Some(url) = input::object(Role::OptOuts, pattern)?
+                && !url.is_pattern()
+            {
+                locations.push(Location::Object(url));
+                continue;
+            }
             let is_plain = !pattern.contains(['*', '?', '[']) && pattern != "-";
             if is_plain && !path.exists() {
                 locations.push(Location::Path(path));
@@ -230,6 +241,8 @@ pub enum Previous {
     None,
     /// This folder.
     Folder(PathBuf),
+    /// This run in a store.
+    Stored(ObjectUrl),
 }
 
 /// A name that may be written into outputs: a job, a recipient, a list.

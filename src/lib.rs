@@ -40,6 +40,9 @@
 //! ([`job::MemoryBudget`]), and the same bytes come out.
 //! A purpose without lists counts the export itself: there it grows with the people who are counted,
 //! by 32 bytes each at most.
+//!
+//! Objects in stores are read and written through [`store`], the one door to a network; it is open
+//! only in a build with the feature `object-store`.
 
 #![doc = include_str!("privacy.md")]
 
@@ -67,6 +70,7 @@ pub mod dates;
 pub mod job;
 pub mod policy;
 pub mod share;
+pub mod store;
 pub mod synth;
 
 mod digits;

@@ -36,6 +36,7 @@
 //! | `exit_codes.rs` | black box | how each exit code is reached, and what is said then |
 //! | `progress.rs` | terminal | what is shown of a run while it goes on |
 //! | `told.rs` | black box | what Prometheus and OpenLineage learn of a run, however it ends |
+//! | `store/` | a store on this machine | inputs and runs in object stores, and networks that fail; most of it needs the feature `object-store` |
 //! | `tidy.rs` | house rules | what clippy cannot say: one door per dependency, fictional numbers only, file lengths |
 //!
 //! `support/` holds what they share: a scene (a folder with the files of a job), one way to start
@@ -81,6 +82,7 @@ mod progress;
 mod properties;
 mod purposes;
 mod settings;
+mod store;
 mod suggestions;
 mod tidy;
 mod told;

@@ -126,6 +126,7 @@ fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
             ..OptOutSource::default()
         },
         out: scene.at(out),
+        publish_to: None,
         if_exists: IfExists::Error,
         previous: Previous::None,
         ledger: scene.at(&format!("{out}.ledger")),

@@ -124,6 +124,7 @@ impl Books {
                 ..OptOutSource::default()
             },
             out: scene.at(out),
+            publish_to: None,
             if_exists: IfExists::Error,
             previous: Previous::None,
             ledger: scene.at("ledger"),

@@ -324,7 +324,7 @@ fn inputs(before: &Manifest, after: &Manifest) -> Vec<InputChange> {
             role: name.0.to_owned(),
             file: name.1.escape_debug().to_string(),
             change: match (first, second) {
-                (Some(first), Some(second)) if first.blake3 == second.blake3 => "same",
+                (Some(first), Some(second)) if first.is_same_content(second) => "same",
                 (Some(_), Some(_)) => "changed",
                 (None, _) => "new",
                 (Some(_), None) => "gone",

@@ -207,9 +207,12 @@ pub struct MatchFlags {
     pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub secret: SecretFlags,
-    /// Run folder to publish.
+    /// Run folder to publish, or an address such as s3://bucket/runs/2026-11-22.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Folder of this machine in which a run that goes to a store is written and audited before.
+    #[arg(long, value_name = "DIR")]
+    pub staging: Option<PathBuf>,
     /// What to do when the run folder is there already [default: error].
     #[arg(long, value_enum, value_name = "WHAT")]
     pub if_exists: Option<IfExistsFlag>,

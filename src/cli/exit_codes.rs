@@ -117,11 +117,12 @@ pub const ALL: [ExitCode; 11] = [
     },
     ExitCode {
         code: SECRET,
-        means: "the secret cannot be read, or others can read it",
+        means: "the secret cannot be read, or others can read it; or a store refuses us",
         because: "The secret file is missing, is no secret, or has a mode that lets group or \
-                  others in.",
+                  others in. Or an object store refuses the credentials of the environment.",
         next: "chmod 600 the file, or name the right one; `phonematch keygen FILE` makes one. A \
-               new secret makes new tokens.",
+               new secret makes new tokens. For a store, check its variables and the bucket's \
+               policy.",
         retry: Retry::AfterMending,
     },
     ExitCode {

@@ -7,6 +7,7 @@ use phonematch::join::ScratchError;
 use phonematch::output::OutputError;
 use phonematch::pipeline::{ListError, OptOutError, RunError};
 use phonematch::privacy::{HistoryError, LedgerError};
+use phonematch::store::StoreError;
 
 use super::Done;
 
@@ -94,6 +95,7 @@ impl From<InputError> for Failure {
             ErrorKind::Data => DATA,
             ErrorKind::Io => IO,
             ErrorKind::Job => CONFIG,
+            ErrorKind::Denied => SECRET,
         };
         let cause = match &error {
             InputError::Unreadable { cause, .. } | InputError::ReadFailed { cause, .. } => {
@@ -117,8 +119,23 @@ impl From<OutputError> for Failure {
             OutputError::Parquet { .. } => (IO, String::new()),
             OutputError::NoName { .. } => (CONFIG, String::new()),
             OutputError::Previous { .. } => (DATA, String::new()),
+            OutputError::Store { cause, .. } => (of_store(*cause), String::new()),
         };
         Self::new(code, format!("{error}{cause}"))
+    }
+}
+
+/// What comes of a store that does not take a run.
+const fn of_store(cause: StoreError) -> u8 {
+    match cause {
+        StoreError::Taken | StoreError::Changed => EXISTS,
+        StoreError::Denied => SECRET,
+        // A bucket that is not there is one that the job has wrong.
+        StoreError::NotFound
+        | StoreError::NotBuilt
+        | StoreError::InTheClear
+        | StoreError::Settings => CONFIG,
+        _ => IO,
     }
 }
 

@@ -8,7 +8,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::{self, Location, Role};
 use phonematch::job::{
     Ending, Files, HISTORY, Identifier, IfExists, Job, LEDGER, ListSource, MemoryBudget,
-    OptOutSource, Phones, Previous, Recipient, SeveralNumbers,
+    OptOutSource, Phones, Recipient, SeveralNumbers,
 };
 use phonematch::key::Form;
 use phonematch::normalise::Region;
@@ -22,6 +22,7 @@ use super::failure::{CONFIG, Failure, USAGE};
 use super::gates_table::{GatesTable, gates};
 use super::job_checks;
 use super::layers::Layers;
+use super::place::{self, Place};
 use super::secret::{self, IfMissing, SecretInJob};
 use super::told::{Kept, ToldFiles};
 use super::{size, trial};
@@ -42,15 +43,21 @@ pub struct JobFile {
     /// The policy file: floors, consent model, opt-out rules.
     #[schemars(extend("format" = "path"))]
     policy: Option<PathBuf>,
-    /// The run folder, published in one rename.
+    /// The run folder, published in one rename; or an address such as `s3://bucket/runs/night`,
+    /// published by one conditional write.
     #[schemars(extend("format" = "path"))]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
+    /// The folder of this machine in which a run that goes to a store is written and audited
+    /// before. Ledger and history stand in it where nothing else is said.
+    #[schemars(extend("format" = "path"))]
+    pub staging: Option<PathBuf>,
     /// What to do when the run folder is there already.
     #[schemars(extend("default" = "error"))]
     if_exists: Option<IfExistsWord>,
-    /// The run before this one: a folder, `none`, or `auto` for the newest beside `out`.
+    /// The run before this one: a folder or an address, `none`, or `auto` for the newest beside
+    /// `out`.
     #[schemars(extend("default" = "auto", "format" = "path"))]
-    previous: Option<String>,
+    pub previous: Option<String>,
     /// The ledger of figures told; without it `phonematch.ledger` beside `out`.
     #[schemars(extend("format" = "path"))]
     ledger: Option<PathBuf>,
@@ -222,8 +229,7 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
             .ok_or_else(|| usage("no purpose: give --purpose, or purpose in the job"))?,
     };
     let (policy, policy_digest) = policy(flags, file, base, purpose)?;
-    let out = run_folder(flags, file, base);
-    let out = out.ok_or_else(|| usage("no run folder: give --out, or out in the job"))?;
+    let Place { out, publish_to } = place::place(flags, file, base)?;
     let columns = typed_columns(&flags.column)?;
     let ending = trial::ending(flags, file);
     let job = Job {
@@ -250,8 +256,9 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
         ledger: ledger(flags, file, base, &out),
         history: history(flags, file, base, &out),
         out,
+        publish_to,
         if_exists: if_exists(flags, file),
-        previous: previous(flags, file, base),
+        previous: place::previous(flags, file, base)?,
         gates: gates(&file.gates)?,
         memory: memory(flags, file)?,
         sample: trial::sample(flags, file)?,
@@ -261,15 +268,12 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     Ok(job)
 }
 
-fn run_folder(flags: &MatchFlags, file: &JobFile, base: &Path) -> Option<PathBuf> {
-    flags.out.clone().or_else(|| file.out.as_ref().map(|out| base.join(out)))
-}
-
 /// Where others are told of the run, unless the run itself needs the place.
 pub fn told_files(flags: &MatchFlags, layers: &Layers) -> Result<ToldFiles, Failure> {
     let Layers { job: file, base, .. } = layers;
     let files = ToldFiles::of(flags, file, base);
-    if let Some(out) = run_folder(flags, file, base) {
+    // A place that cannot be meant is refused where the job is made.
+    if let Ok(Place { out, .. }) = place::place(flags, file, base) {
         let (ledger, history) = (ledger(flags, file, base, &out), history(flags, file, base, &out));
         files.check(&Kept { out: &out, ledger: &ledger, history: &history })?;
     }
@@ -495,19 +499,6 @@ fn if_exists(flags: &MatchFlags, file: &JobFile) -> IfExists {
         }
         (Some(IfExistsFlag::Skip), _) | (None, Some(IfExistsWord::Skip)) => IfExists::Skip,
         (Some(IfExistsFlag::Replace), _) | (None, Some(IfExistsWord::Replace)) => IfExists::Replace,
-    }
-}
-
-fn previous(flags: &MatchFlags, file: &JobFile, base: &Path) -> Previous {
-    let listed = file.previous.as_ref().map(|previous| match previous.as_str() {
-        word @ ("auto" | "none") => PathBuf::from(word),
-        folder => base.join(folder),
-    });
-    match flags.previous.clone().or(listed) {
-        None => Previous::Auto,
-        Some(path) if path.as_os_str() == "auto" => Previous::Auto,
-        Some(path) if path.as_os_str() == "none" => Previous::None,
-        Some(path) => Previous::Folder(path),
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 
 use super::{Field, Location, Role};
+use crate::store::{StoreError, UrlFault};
 
 /// Which input an error is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +36,8 @@ pub enum ErrorKind {
     Io,
     /// The job names its inputs in a way that cannot be meant.
     Job,
+    /// A store refuses the credentials.
+    Denied,
 }
 
 /// Why an input could not be read.
@@ -122,6 +125,12 @@ pub enum InputError {
     /// The file is not the one that was opened.
     #[error("{at} changed while it was read; run again when its export has finished")]
     ChangedWhileReading { at: Place },
+    /// An object's store does not give it.
+    #[error("cannot read {at}: {cause}")]
+    Store { at: Place, cause: StoreError },
+    /// An address that names no object.
+    #[error("the address {} of the {role} cannot be read: {fault}", .text.escape_debug())]
+    BadAddress { role: Role, text: String, fault: UrlFault },
     /// Two patterns lead to one file.
     #[error("{at} is named twice, also as {}; its rows would count twice", .other)]
     NamedTwice { at: Place, other: Location },
@@ -146,7 +155,17 @@ impl InputError {
             Self::ReadFailed { .. }
             | Self::ChangedWhileReading { .. }
             | Self::AlreadyFailed { .. } => ErrorKind::Io,
-            Self::NamedTwice { .. } | Self::BadPattern { .. } => ErrorKind::Job,
+            Self::NamedTwice { .. } | Self::BadPattern { .. } | Self::BadAddress { .. } => {
+                ErrorKind::Job
+            }
+            Self::Store { cause, .. } => match cause {
+                StoreError::NotBuilt | StoreError::InTheClear | StoreError::Settings => {
+                    ErrorKind::Job
+                }
+                StoreError::Denied => ErrorKind::Denied,
+                StoreError::NoTag => ErrorKind::Data,
+                _ => ErrorKind::Io,
+            },
             _ => ErrorKind::Data,
         }
     }
@@ -295,12 +314,25 @@ impl StreamFault {
 impl Place {
     /// The error for a failed read of this input's stream.
     pub(super) fn read_error(&self, cause: io::Error) -> InputError {
+        if let Some(&cause) = cause.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>()) {
+            return self.store_error(cause);
+        }
         let at = self.clone();
         match cause.get_ref().and_then(|inner| inner.downcast_ref::<StreamFault>()) {
             Some(&StreamFault::Truncated(what)) => InputError::Truncated { at, what },
             Some(&StreamFault::Corrupt(what)) => InputError::Corrupt { at, what },
             Some(&StreamFault::Bomb(what)) => InputError::BombSuspected { at, what },
             None => InputError::ReadFailed { at, cause },
+        }
+    }
+
+    /// The error for what a store did not do. What files have too is told as with files.
+    pub(crate) fn store_error(&self, cause: StoreError) -> InputError {
+        let at = self.clone();
+        match cause {
+            StoreError::NotFound => InputError::Missing { at },
+            StoreError::Changed => InputError::ChangedWhileReading { at },
+            cause => InputError::Store { at, cause },
         }
     }
 }

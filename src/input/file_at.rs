@@ -1,7 +1,10 @@
-//! How is a file read at offsets, and digested as the rows go by?
+//! How is a file or an object read at offsets, and digested as the rows go by?
 //!
 //! For formats that are not read from front to back. Reads never go beyond the end that the file
 //! had when it was opened, so a claimed length costs no memory, and share no position.
+//!
+//! An object in a store is not digested: that would carry over the net what nobody decodes. Its
+//! entity tag tells its content instead.
 
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -12,20 +15,36 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::Meter;
 use super::error::{InputError, Place};
+use super::object::Object;
 
 const DIGEST_SLICE_BYTES: usize = 1 << 20;
 
 /// A file that is read at offsets, never beyond its end, and remembers why a read failed.
 #[derive(Clone)]
 pub(super) struct FileAt {
-    file: Arc<std::fs::File>,
+    bytes_at: BytesAt,
     bytes: u64,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
+#[derive(Clone)]
+enum BytesAt {
+    File(Arc<std::fs::File>),
+    Object(Arc<Object>),
+}
+
 impl FileAt {
     pub(super) fn over(file: std::fs::File, bytes: u64) -> Self {
-        Self { file: Arc::new(file), bytes, failure: Arc::default() }
+        Self { bytes_at: BytesAt::File(Arc::new(file)), bytes, failure: Arc::default() }
+    }
+
+    pub(super) fn over_object(object: Arc<Object>) -> Self {
+        let bytes = object.bytes();
+        Self { bytes_at: BytesAt::Object(object), bytes, failure: Arc::default() }
+    }
+
+    fn is_object(&self) -> bool {
+        matches!(self.bytes_at, BytesAt::Object(_))
     }
 
     pub(super) fn take_failure(&self) -> Option<io::Error> {
@@ -37,12 +56,19 @@ impl FileAt {
     }
 
     pub(super) fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
+        match &self.bytes_at {
+            BytesAt::File(file) => file.read_exact_at(buf, offset),
+            BytesAt::Object(object) => object.read_exact_at(buf, offset),
+        }
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
-            match self.file.read_at(buf, offset) {
+            let read = match &self.bytes_at {
+                BytesAt::File(file) => file.read_at(buf, offset),
+                BytesAt::Object(object) => object.read_at(buf, offset),
+            };
+            match read {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => {
                     let kind = cause.kind();
@@ -98,7 +124,7 @@ impl ChunkReader for FileAt {
     }
 }
 
-/// Digests the file beside the decoding, in step with it.
+/// Digests the file beside the decoding, in step with it; of an object it only counts the bytes.
 pub(super) struct DigestPass {
     source: FileAt,
     hasher: blake3::Hasher,
@@ -128,17 +154,25 @@ impl DigestPass {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, at: &Place) -> Result<[u8; 32], InputError> {
+    /// The digest of the whole file; none of an object.
+    pub(super) fn finish(&mut self, at: &Place) -> Result<Option<[u8; 32]>, InputError> {
         while self.done < self.source.bytes {
             self.step(at)?;
         }
-        Ok(*self.hasher.finalize().as_bytes())
+        let is_digested = !self.source.is_object();
+        Ok(is_digested.then(|| *self.hasher.finalize().as_bytes()))
     }
 
     fn step(&mut self, at: &Place) -> Result<(), InputError> {
+        if self.source.is_object() {
+            let bytes = (self.source.bytes - self.done).min(self.slice.len() as u64);
+            self.done += bytes;
+            self.meter.add_bytes(bytes);
+            return Ok(());
+        }
         let count = self.source.read_at(&mut self.slice, self.done).map_err(|kind| {
             let cause = self.source.take_failure().unwrap_or(kind);
-            InputError::ReadFailed { at: at.clone(), cause }
+            at.read_error(cause)
         })?;
         if count == 0 {
             return Err(InputError::ChangedWhileReading { at: at.clone() });

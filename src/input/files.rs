@@ -1,6 +1,6 @@
 //! Which files are meant, and is this still the file that was opened?
 //!
-//! [`expand`] turns the job's patterns into files. A literal path that exists wins over its meaning
+//! [`expand`] turns the job's patterns into files, and into objects where they are addresses. A literal path that exists wins over its meaning
 //! as a pattern; as in a shell, `*` matches neither `/` nor a leading dot, so that a half-written
 //! `.part` beside the list is not read. A pattern's files come in the order of their bytes.
 
@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::error::{InputError, Place};
-use super::{Location, Role};
+use super::{Location, Role, object_pattern};
+use crate::store::{ObjectUrl, UrlFault};
 
 /// The inputs that the patterns of a role mean, in the patterns' order; relative ones from `base`.
 ///
@@ -26,6 +27,15 @@ pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Locati
             locations.push(Location::Stdin);
             continue;
         }
+        if let Some(url) = object(role, pattern)? {
+            if url.is_pattern() {
+                let found = object_pattern::matches(role, &url)?;
+                locations.extend(found.into_iter().map(Location::Object));
+            } else {
+                locations.push(Location::Object(url));
+            }
+            continue;
+        }
         let literal = base.join(pattern);
         if pattern.contains(['*', '?', '[']) && fs::symlink_metadata(&literal).is_err() {
             locations.extend(matches(role, pattern, base)?.into_iter().map(Location::Path));
@@ -36,7 +46,7 @@ pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Locati
     let mut seen: HashMap<Location, Location> = HashMap::new();
     for location in &locations {
         let canonical = match location {
-            Location::Stdin => Location::Stdin,
+            Location::Stdin | Location::Object(_) => location.clone(),
             Location::Path(path) => {
                 let at = Place { role, location: location.clone() };
                 regular(&at, &stat(&at, path)?)?;
@@ -49,6 +59,20 @@ pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Locati
         }
     }
     Ok(locations)
+}
+
+/// The address that a pattern is; none for a path.
+///
+/// # Errors
+///
+/// When it is the address of a store and names no object.
+pub(crate) fn object(role: Role, pattern: &str) -> Result<Option<ObjectUrl>, InputError> {
+    let bad = |fault| {
+        // Where credentials may stand in it, it is not shown.
+        let shown = if fault == UrlFault::Credentials { "" } else { pattern };
+        InputError::BadAddress { role, text: shown.to_owned(), fault }
+    };
+    ObjectUrl::read(pattern).transpose().map_err(bad)
 }
 
 /// The files that match a pattern, sorted; at least one.

@@ -42,7 +42,7 @@ pub(super) fn check_frame(at: &Place, source: &FileAt) -> Result<(), InputError>
     if source.bytes() < FRAME_BYTES {
         return Err(truncated("it ends within its first bytes"));
     }
-    let read_failed = |cause| InputError::ReadFailed { at: at.clone(), cause };
+    let read_failed = |cause| at.read_error(cause);
     let (mut head, mut tail) = ([0; 4], [0; 8]);
     source.read_exact_at(&mut head, 0).map_err(read_failed)?;
     source.read_exact_at(&mut tail, source.bytes() - 8).map_err(read_failed)?;

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::store::{self, ObjectUrl};
+
 mod ahead;
 mod awaited;
 mod batch;
@@ -24,6 +26,8 @@ mod files;
 mod footer;
 mod header;
 mod ndjson;
+mod object;
+mod object_pattern;
 mod parquet;
 mod part;
 mod reader;
@@ -33,6 +37,7 @@ mod text;
 pub use batch::{Batch, Column};
 pub use error::{ErrorKind, HeaderNames, InputError, Place};
 pub use files::expand;
+pub(crate) use files::object;
 pub use header::{ColumnsFound, FoundColumn};
 pub use part::{Batches, Part, Splitter, Unplaced};
 pub use reader::{BatchReader, Facts, open, open_stream};
@@ -442,24 +447,28 @@ pub enum Location {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+    /// An object in a store.
+    Object(ObjectUrl),
 }
 
 impl Location {
-    /// The file's path; none for standard input.
+    /// The file's path; none for what is no file.
     #[must_use]
     pub fn path(&self) -> Option<&std::path::Path> {
         match self {
             Self::Path(path) => Some(path),
-            Self::Stdin => None,
+            Self::Stdin | Self::Object(_) => None,
         }
     }
 
-    /// The stored size, as far as it is known before reading; none for standard input.
+    /// The stored size, as far as it is known before reading; none for standard input. The store of
+    /// an object is asked.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         match self {
             Self::Path(path) => std::fs::metadata(path).ok().map(|found| found.len()),
             Self::Stdin => None,
+            Self::Object(url) => store::facts(url).ok().map(|found| found.bytes),
         }
     }
 }
@@ -467,7 +476,12 @@ impl Location {
 impl fmt::Display for Location {
     /// The path with its control characters escaped: a file's name may be made for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Path(path) = self else { return f.write_str("standard input") };
+        let path = match self {
+            Self::Path(path) => path,
+            Self::Stdin => return f.write_str("standard input"),
+            // Its address holds no such characters.
+            Self::Object(url) => return url.fmt(f),
+        };
         for c in path.to_string_lossy().chars() {
             if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
         }

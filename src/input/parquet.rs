@@ -33,7 +33,6 @@ use super::batch::Batch;
 use super::cells;
 use super::error::{InputError, Place};
 use super::file_at::{DigestPass, FileAt};
-use super::files::OpenFile;
 use super::footer::{check_claims, check_frame};
 use super::header::{self, ColumnsFound};
 use super::part::Unplaced;
@@ -76,20 +75,17 @@ struct Decoding {
 impl ParquetRows {
     pub(super) fn open(
         at: &Place,
-        open: &OpenFile,
+        source: FileAt,
         wants: &[Want],
         limits: Limits,
         meter: Arc<Meter>,
     ) -> Result<Self, InputError> {
-        let unreadable = |cause| InputError::Unreadable { at: at.clone(), cause };
-        let clone = || open.file.try_clone().map_err(unreadable);
-        let source = FileAt::over(clone()?, open.bytes());
         check_frame(at, &source)?;
         let metadata = guarded(at, &source, || {
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             Ok(ArrowReaderMetadata::load(&source, options)?)
         })?;
-        let rows_claimed = check_claims(at, metadata.metadata(), open.bytes())?;
+        let rows_claimed = check_claims(at, metadata.metadata(), source.bytes())?;
 
         let schema = Arc::clone(metadata.schema());
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_bytes()).collect();
@@ -157,8 +153,8 @@ impl ParquetRows {
         Ok(None)
     }
 
-    /// The digest of the whole file.
-    pub(super) fn digest(&mut self) -> Result<[u8; 32], InputError> {
+    /// The digest of the whole file; none of an object.
+    pub(super) fn digest(&mut self) -> Result<Option<[u8; 32]>, InputError> {
         self.digest.finish(&self.splitter.0.at)
     }
 }
@@ -294,16 +290,13 @@ fn guarded<T>(
 ) -> Result<T, InputError> {
     // What was being decoded is not used after a panic: the reader has failed for good.
     let decoded = catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(DecodeFault::Other));
-    decoded.map_err(|fault| {
-        let at = at.clone();
-        match (source.take_failure(), fault) {
-            (Some(cause), _) => InputError::ReadFailed { at, cause },
-            (None, DecodeFault::Cut) => {
-                InputError::Truncated { at, what: "its Parquet data ends too early" }
-            }
-            (None, DecodeFault::Other) => {
-                InputError::Corrupt { at, what: "its Parquet data cannot be decoded" }
-            }
+    decoded.map_err(|fault| match (source.take_failure(), fault) {
+        (Some(cause), _) => at.read_error(cause),
+        (None, DecodeFault::Cut) => {
+            InputError::Truncated { at: at.clone(), what: "its Parquet data ends too early" }
+        }
+        (None, DecodeFault::Other) => {
+            InputError::Corrupt { at: at.clone(), what: "its Parquet data cannot be decoded" }
         }
     })
 }

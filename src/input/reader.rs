@@ -10,7 +10,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,15 +17,17 @@ use super::awaited::Awaited;
 use super::batch::Batch;
 use super::delimited::Delimited;
 use super::error::{InputError, Place};
+use super::file_at::FileAt;
 use super::files::OpenFile;
 use super::footer;
 use super::header::ColumnsFound;
 use super::ndjson::JsonLines;
+use super::object::{Object, ObjectReader};
 use super::parquet::ParquetRows;
 use super::part::{Batches, Part, Spares, Splitter, SplitterKind, Stored, Unplaced};
 use super::stream::{self, Bytes, Tally};
 use super::text::Text;
-use super::{Compression, Encoding, Format, Location, Meter, Source};
+use super::{Compression, Encoding, Format, Limits, Location, Meter, Source};
 
 /// Hands out the rows of one input, batch by batch.
 pub struct BatchReader {
@@ -37,7 +38,7 @@ pub struct BatchReader {
     /// What [`BatchReader::next_batch`] has begun to split.
     begun: Option<Batches>,
     spares: Spares,
-    file: Option<OpenFile>,
+    origin: Origin,
     /// What passes on the way to a text format.
     tally: Option<Arc<Tally>>,
     compression: Compression,
@@ -45,6 +46,13 @@ pub struct BatchReader {
     meter: Arc<Meter>,
     rows_read: u64,
     state: State,
+}
+
+/// What the bytes come from, and what it was when it was opened.
+enum Origin {
+    Stream,
+    File(OpenFile),
+    Object(Arc<Object>),
 }
 
 enum Rows {
@@ -67,8 +75,11 @@ pub struct Facts {
     pub rows: u64,
     /// The size of the input as it is stored.
     pub bytes_read: u64,
-    /// BLAKE3 of the bytes as they are stored.
-    pub digest: [u8; 32],
+    /// BLAKE3 of the bytes as they are stored; none for a Parquet object in a store, of which only
+    /// the columns that are wanted are read.
+    pub digest: Option<[u8; 32]>,
+    /// What its store tells an object's content by; none for what is in no store.
+    pub entity_tag: Option<String>,
     /// How rows are written down.
     pub format: Format,
     /// How the file is packed.
@@ -83,41 +94,83 @@ pub struct Facts {
     pub modified: Option<SystemTime>,
 }
 
+impl Facts {
+    /// Whether two readings of one input were of the same content.
+    #[must_use]
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.entity_tag == other.entity_tag
+    }
+}
+
 /// Opens an input and finds its columns.
 ///
 /// # Errors
 /// Everything that shows in the file's frame, its header and, for NDJSON, its first batch.
 pub fn open(source: &Source, meter: Arc<Meter>) -> Result<BatchReader, InputError> {
     let at = source.place();
-    let Location::Path(path) = &source.location else {
-        let stdin = Awaited::stdin(Arc::clone(&meter));
-        let stdin = stdin.map_err(|cause| InputError::Unreadable { at: at.clone(), cause })?;
-        return open_stream(source, Box::new(stdin), meter);
+    let unreadable = |cause| InputError::Unreadable { at: at.clone(), cause };
+    let path = match &source.location {
+        Location::Path(path) => path,
+        Location::Stdin => {
+            let stdin = Awaited::stdin(Arc::clone(&meter)).map_err(unreadable)?;
+            return open_stream(source, Box::new(stdin), meter);
+        }
+        Location::Object(url) => return open_object(source, Object::open(&at, url)?, meter),
     };
     let file = OpenFile::open(&at, path)?;
-    let unreadable = |cause| InputError::Unreadable { at: at.clone(), cause };
-    if is_parquet(&file).map_err(unreadable)? {
-        let limits = source.limits.within_reach();
-        let rows = ParquetRows::open(&at, &file, &source.wants, limits, Arc::clone(&meter))?;
-        return Ok(BatchReader {
-            at,
-            rows: Rows::Parquet(Box::new(rows)),
-            ahead: None,
-            begun: None,
-            spares: Spares::default(),
-            file: Some(file),
-            tally: None,
-            compression: Compression::None,
-            encoding: Encoding::Utf8,
-            meter,
-            rows_read: 0,
-            state: State::Reading,
-        });
-    }
-    let bytes = file.file.try_clone().map_err(unreadable)?;
-    let mut reader = open_stream(source, Box::new(bytes), meter)?;
-    reader.file = Some(file);
+    let clone = || file.file.try_clone().map_err(unreadable);
+    let bytes = FileAt::over(clone()?, file.bytes());
+    let mut reader = if is_parquet(&bytes).map_err(unreadable)? {
+        open_parquet(source, bytes, source.limits, meter)?
+    } else {
+        open_stream(source, Box::new(clone()?), meter)?
+    };
+    reader.origin = Origin::File(file);
     Ok(reader)
+}
+
+fn open_object(
+    source: &Source,
+    object: Object,
+    meter: Arc<Meter>,
+) -> Result<BatchReader, InputError> {
+    let object = Arc::new(object);
+    let bytes = FileAt::over_object(Arc::clone(&object));
+    let mut reader = if is_parquet(&bytes).map_err(|cause| source.place().read_error(cause))? {
+        // A thread that passes over the rows before its own would read their pages' heads, and with
+        // them the blocks that they are in, over the net: a row group is shared out whole.
+        let limits = Limits { part_rows: u64::MAX, ..source.limits };
+        open_parquet(source, bytes, limits, meter)?
+    } else {
+        open_stream(source, Box::new(ObjectReader::over(Arc::clone(&object))), meter)?
+    };
+    reader.origin = Origin::Object(object);
+    Ok(reader)
+}
+
+fn open_parquet(
+    source: &Source,
+    bytes: FileAt,
+    limits: Limits,
+    meter: Arc<Meter>,
+) -> Result<BatchReader, InputError> {
+    let at = source.place();
+    let limits = limits.within_reach();
+    let rows = ParquetRows::open(&at, bytes, &source.wants, limits, Arc::clone(&meter))?;
+    Ok(BatchReader {
+        at,
+        rows: Rows::Parquet(Box::new(rows)),
+        ahead: None,
+        begun: None,
+        spares: Spares::default(),
+        origin: Origin::Stream,
+        tally: None,
+        compression: Compression::None,
+        encoding: Encoding::Utf8,
+        meter,
+        rows_read: 0,
+        state: State::Reading,
+    })
 }
 
 /// Opens an input whose bytes the caller holds; the source's location only names it in errors.
@@ -141,7 +194,7 @@ pub fn open_stream(
         ahead: None,
         begun: None,
         spares: Spares::default(),
-        file: None,
+        origin: Origin::Stream,
         tally: Some(opened.tally),
         compression,
         encoding,
@@ -179,14 +232,16 @@ fn rows_of_text(at: &Place, source: &Source, bytes: Bytes) -> Result<Rows, Input
 }
 
 /// Whether a file is Parquet at either end: one damaged at its beginning is not taken for text.
-fn is_parquet(file: &OpenFile) -> io::Result<bool> {
+fn is_parquet(file: &FileAt) -> io::Result<bool> {
     let (mut head, mut tail) = ([0; 4], [0; 8]);
     let Some(last) = file.bytes().checked_sub(8) else {
-        let read = file.file.read_at(&mut head, 0)?;
-        return Ok(read == 4 && footer::MAGICS.contains(&head));
+        if file.bytes() >= 4 {
+            file.read_exact_at(&mut head, 0)?;
+        }
+        return Ok(footer::MAGICS.contains(&head));
     };
-    file.file.read_exact_at(&mut head, 0)?;
-    file.file.read_exact_at(&mut tail, last)?;
+    file.read_exact_at(&mut head, 0)?;
+    file.read_exact_at(&mut tail, last)?;
     let [a, b, c, d, magic @ ..] = tail;
     // A text may end in these letters, but four letters before them are no length that fits.
     let fits = u64::from(u32::from_le_bytes([a, b, c, d])) <= last;
@@ -339,17 +394,15 @@ impl BatchReader {
             Rows::Parquet(_) => (Format::Parquet, None, None),
         };
         let (digest, bytes_read) = match (&mut self.rows, &self.tally) {
-            (Rows::Parquet(rows), _) => {
-                (rows.digest()?, self.file.as_ref().map_or(0, OpenFile::bytes))
-            }
-            (_, Some(tally)) => (tally.digest(), tally.bytes()),
+            (Rows::Parquet(rows), _) => (rows.digest()?, self.origin.bytes().unwrap_or(0)),
+            (_, Some(tally)) => (Some(tally.digest()), tally.bytes()),
             (_, None) => return Err(InputError::AlreadyFailed { at: self.at.clone() }),
         };
-        if let Some(file) = &self.file {
+        if let Origin::File(file) = &self.origin {
             file.check_unchanged(&self.at)?;
-            if file.bytes() != bytes_read {
-                return Err(InputError::ChangedWhileReading { at: self.at.clone() });
-            }
+        }
+        if self.origin.bytes().is_some_and(|bytes| bytes != bytes_read) {
+            return Err(InputError::ChangedWhileReading { at: self.at.clone() });
         }
         Ok(Facts {
             rows: self.rows_read,
@@ -360,8 +413,27 @@ impl BatchReader {
             encoding: self.encoding,
             delimiter,
             ended_with_line_end,
-            modified: self.file.as_ref().and_then(OpenFile::modified),
+            modified: match &self.origin {
+                Origin::Stream => None,
+                Origin::File(file) => file.modified(),
+                Origin::Object(object) => Some(object.modified()),
+            },
+            entity_tag: match &self.origin {
+                Origin::Object(object) => Some(object.tag().to_owned()),
+                Origin::Stream | Origin::File(_) => None,
+            },
         })
+    }
+}
+
+impl Origin {
+    /// The size when it was opened.
+    fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Stream => None,
+            Self::File(file) => Some(file.bytes()),
+            Self::Object(object) => Some(object.bytes()),
+        }
     }
 }
 

@@ -41,6 +41,10 @@ pub struct Manifest {
     pub inputs: Vec<ManifestInput>,
     /// What was written, by file name; the manifest itself and the sealed report are not here.
     pub files: BTreeMap<String, ManifestFile>,
+    /// Where a run in a store keeps its files: the folder of this name beside the manifest. It is 32
+    /// digits of the report's digest, so that no two runs write to the same folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// The floors that were held.
     pub floors: Floors,
     /// The budget ledger as it was when the run was charged, where figures are charged for.
@@ -82,14 +86,29 @@ pub struct PreviousDigest {
 pub struct ManifestInput {
     /// `accounts`, `list` or `opt_outs`.
     pub role: String,
-    /// The path as the job gives it.
+    /// The path or address as the job gives it.
     pub file: String,
     /// Rows, the header not counted.
     pub rows: u64,
     /// Bytes as they are stored.
     pub bytes: u64,
-    /// BLAKE3 of them.
-    pub blake3: String,
+    /// BLAKE3 of them; none for a Parquet object in a store, of which only some columns were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// The entity tag by which its store told the object's content; none for what was in no store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_tag: Option<String>,
+}
+
+impl ManifestInput {
+    /// Whether two runs read the same content; not, where nothing tells it.
+    #[must_use]
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        match (&self.blake3, &other.blake3) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.entity_tag.is_some() && self.entity_tag == other.entity_tag,
+        }
+    }
 }
 
 /// A file that was written.

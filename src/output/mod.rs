@@ -7,18 +7,22 @@
 //! nothing from a footer. Same rows, same bytes.
 //!
 //! It leaves to others whether what landed is right (`audit`) and when it is published
-//! ([`Staging`] does it when told).
+//! ([`Staging`] does it when told, and [`StoredPlace`] where the run goes to a store).
 
+mod kept;
 mod layout;
 mod manifest;
 mod previous;
 mod readback;
 mod staged;
 mod staging;
+mod stored;
 mod tables;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::store::{ObjectUrl, StoreError};
 
 pub use layout::{
     AUDIENCES, COUNTS, MANIFEST, MATCHES, REJECTS, REMOVED, REPORT, REPORT_PAGE, SUMMARY,
@@ -33,6 +37,7 @@ pub use readback::{
 };
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
+pub use stored::{Opening, StoredPlace, Uploaded};
 pub use tables::{
     Advert, Match, Origin, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
     summary_pages, to_json, write_json, write_text,
@@ -107,6 +112,14 @@ pub enum OutputError {
     NoName {
         /// The path.
         path: PathBuf,
+    },
+    /// The store of a run that goes there, or of the run before, does not do what it is asked.
+    #[error("the run {url} cannot be read or published: {cause}")]
+    Store {
+        /// The run.
+        url: ObjectUrl,
+        /// Why.
+        cause: StoreError,
     },
     /// The previous run cannot serve as one.
     #[error(

@@ -6,11 +6,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::manifest::{Manifest, ManifestFile, ManifestMessages};
-use super::readback::{MatchRow, RemovedRow, each_match, each_removed};
+use super::kept::{Kept, StoredRun, Table, means_absent, unreadable};
+use super::manifest::{Manifest, ManifestMessages};
+use super::readback::{MatchRow, RemovedRow};
+use super::stored::shown;
 use super::{MANIFEST, MATCHES, OutputError, REMOVED, REPORT, digest};
 use crate::input::Role;
 use crate::job::Identifier;
@@ -18,11 +20,12 @@ use crate::join::ListName;
 use crate::key::Secret;
 use crate::privacy::LedgerHead;
 use crate::report::{Report, is_sealed};
+use crate::store::ObjectUrl;
 
 /// A published run that this one follows, its seals intact.
 #[derive(Clone, Debug)]
 pub struct PreviousRun {
-    folder: PathBuf,
+    kept: Kept,
     manifest: Manifest,
     digest: String,
     started_at: jiff::Timestamp,
@@ -59,10 +62,34 @@ impl PreviousRun {
     /// [`OutputError::Previous`] when there is no run, one of another job, purpose or secret, or
     /// one that was changed since it was published; else what the system says.
     pub fn open(folder: &Path, lineage: &Lineage<'_>) -> Result<Self, OutputError> {
-        let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
-        Self::open_if_kin(folder, lineage)?.ok_or_else(|| {
-            fail("it is another job's, of another purpose, of a sample, or of another secret")
-        })
+        let run = Self::open_if_kin(folder, lineage)?;
+        run.ok_or_else(|| OutputError::Previous { path: folder.to_owned(), why: NO_KIN })
+    }
+
+    /// Opens the run at an address in a store.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreviousRun::open`].
+    pub fn open_stored(url: &ObjectUrl, lineage: &Lineage<'_>) -> Result<Self, OutputError> {
+        let fail = |why| OutputError::Previous { path: shown(url), why };
+        let run = StoredRun::open(url)?.ok_or_else(|| fail("there is no run"))?;
+        Self::of_kin(Kept::Stored(run), lineage)?.ok_or_else(|| fail(NO_KIN))
+    }
+
+    /// Opens the run at an address in a store; none when there is none, or one of another lineage.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreviousRun::open_if_kin`].
+    pub fn open_stored_if_kin(
+        url: &ObjectUrl,
+        lineage: &Lineage<'_>,
+    ) -> Result<Option<Self>, OutputError> {
+        match StoredRun::open(url)? {
+            Some(run) => Self::of_kin(Kept::Stored(run), lineage),
+            None => Ok(None),
+        }
     }
 
     /// Opens the run in `folder`; none when it is of another lineage, or of a sample: what a sample
@@ -73,8 +100,12 @@ impl PreviousRun {
     /// [`OutputError::Previous`] when it cannot be told, or the run was changed: a damaged run that
     /// was passed over would take the checks against it along. Else what the system says.
     pub fn open_if_kin(folder: &Path, lineage: &Lineage<'_>) -> Result<Option<Self>, OutputError> {
-        let fail = |why| OutputError::Previous { path: folder.to_owned(), why };
-        let text = text(&folder.join(MANIFEST))?;
+        Self::of_kin(Kept::Folder(folder.to_owned()), lineage)
+    }
+
+    fn of_kin(kept: Kept, lineage: &Lineage<'_>) -> Result<Option<Self>, OutputError> {
+        let fail = |why| OutputError::Previous { path: kept.path(), why };
+        let text = kept.manifest()?;
         let manifest = text.as_deref().and_then(|text| Manifest::of(text.as_bytes()));
         let (Some(text), Some(manifest)) = (text, manifest) else {
             return Err(fail("its manifest is damaged"));
@@ -93,19 +124,38 @@ impl PreviousRun {
         if manifest.sample.is_some() {
             return Ok(None);
         }
-        let report = self::text(&folder.join(REPORT))?;
+        let report = kept.text(REPORT)?;
         let report = report.filter(|report| is_sealed(report, lineage.secret));
         let report = report.ok_or_else(|| fail("its report is missing or was changed"))?;
         let report: Report =
             serde_json::from_str(&report).map_err(|_| fail("its report cannot be read"))?;
         let started_at = report.started_at.parse().ok();
-        Ok(Some(Self {
-            folder: folder.to_owned(),
-            manifest,
-            digest: digest(text.as_bytes()),
-            started_at: started_at.ok_or_else(|| fail("its report tells no time"))?,
-            report,
-        }))
+        let started_at = started_at.ok_or_else(|| fail("its report tells no time"))?;
+        let digest = digest(text.as_bytes());
+        Ok(Some(Self { kept, manifest, digest, started_at, report }))
+    }
+
+    /// The newest run of the lineage beside an address in a store, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreviousRun::newest_beside`].
+    pub fn newest_stored_beside(
+        url: &ObjectUrl,
+        lineage: &Lineage<'_>,
+    ) -> Result<Option<Self>, OutputError> {
+        let mut newest: Option<Self> = None;
+        for run in StoredRun::beside(url)? {
+            newest = Self::newer(newest, Self::of_kin(Kept::Stored(run), lineage)?);
+        }
+        Ok(newest)
+    }
+
+    fn newer(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) if one.started_at < other.started_at => Some(other),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The newest run of the lineage beside `target`, by the time in its report.
@@ -133,10 +183,7 @@ impl PreviousRun {
             if is_hidden || is_target || !is_there(&path.join(MANIFEST))? {
                 continue;
             }
-            let Some(run) = Self::open_if_kin(&path, lineage)? else { continue };
-            if newest.as_ref().is_none_or(|newest| newest.started_at < run.started_at) {
-                newest = Some(run);
-            }
+            newest = Self::newer(newest, Self::open_if_kin(&path, lineage)?);
         }
         Ok(newest)
     }
@@ -194,12 +241,11 @@ impl PreviousRun {
         current: &HashSet<TokenRow>,
         removed: &mut BTreeSet<TokenRow>,
     ) -> Result<(), OutputError> {
-        let path = self.unchanged(MATCHES)?;
-        let read = each_match(&path, |row| {
+        let read = self.unchanged(MATCHES)?.each_match(|row| {
             let MatchRow { recipient, list_id, token, owner, .. } = row;
             add(RemovedRow { recipient, list_id, token, owner }, current, removed);
         });
-        read.map_err(|error| unreadable(&path, io::Error::other(error)))
+        read.map_err(|error| unreadable(&self.kept.path(), io::Error::other(error)))
     }
 
     /// Adds what it took back itself and is still not among `current` to `removed`.
@@ -212,33 +258,22 @@ impl PreviousRun {
         current: &HashSet<TokenRow>,
         removed: &mut BTreeSet<TokenRow>,
     ) -> Result<(), OutputError> {
-        let path = self.unchanged(REMOVED)?;
-        let read = each_removed(&path, |row| add(row, current, removed));
-        read.map_err(|error| unreadable(&path, io::Error::other(error)))
+        let read = self.unchanged(REMOVED)?.each_removed(|row| add(row, current, removed));
+        read.map_err(|error| unreadable(&self.kept.path(), io::Error::other(error)))
     }
 
-    /// The path of a file of the run that is as the manifest names it.
-    fn unchanged(&self, name: &str) -> Result<PathBuf, OutputError> {
-        let path = self.folder.join(name);
-        match ManifestFile::of(&path) {
-            Ok(found) if self.manifest.files.get(name) == Some(&found) => Ok(path),
-            Err(error) if !means_absent(&error) => Err(unreadable(&path, error)),
-            _ => Err(self.fail("one of its files is missing or was changed")),
-        }
-    }
-
-    fn fail(&self, why: &'static str) -> OutputError {
-        OutputError::Previous { path: self.folder.clone(), why }
+    /// A table of the run that is as the manifest names it.
+    fn unchanged(&self, name: &str) -> Result<Table, OutputError> {
+        let table = self.kept.table(name, self.manifest.files.get(name))?;
+        table.ok_or_else(|| {
+            let why = "one of its files is missing or was changed";
+            OutputError::Previous { path: self.kept.path(), why }
+        })
     }
 }
 
-fn means_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> OutputError {
-    OutputError::Io { action: "read", path: path.to_owned(), source }
-}
+/// Why a run is no previous one.
+const NO_KIN: &str = "it is another job's, of another purpose, of a sample, or of another secret";
 
 /// Whether a file is there. One in a folder that we may not look into is nobody's run of ours.
 fn is_there(path: &Path) -> Result<bool, OutputError> {
@@ -246,15 +281,6 @@ fn is_there(path: &Path) -> Result<bool, OutputError> {
         Ok(_) => Ok(true),
         Err(error) if means_absent(&error) => Ok(false),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
-        Err(error) => Err(unreadable(path, error)),
-    }
-}
-
-/// What stands in a file; none when it is not there, or holds no text.
-fn text(path: &Path) -> Result<Option<String>, OutputError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
-        Err(error) if means_absent(&error) => Ok(None),
         Err(error) => Err(unreadable(path, error)),
     }
 }

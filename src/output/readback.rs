@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::ChunkReader;
 
 use super::layout::{self, Rows, matches_schema, removed_schema};
 
@@ -43,9 +44,16 @@ pub struct NotMatches;
 /// # Errors
 ///
 /// [`NotMatches`] when the file cannot be read or has other columns.
-pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<(), NotMatches> {
-    let file = File::open(path).map_err(|_| NotMatches)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
+pub fn each_match(path: &Path, visit: impl FnMut(MatchRow<'_>)) -> Result<(), NotMatches> {
+    each_match_in(File::open(path).map_err(|_| NotMatches)?, visit)
+}
+
+/// The same of a file's bytes, wherever they are.
+pub(super) fn each_match_in(
+    bytes: impl ChunkReader + 'static,
+    mut visit: impl FnMut(MatchRow<'_>),
+) -> Result<(), NotMatches> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|_| NotMatches)?;
     let rows = rows_of(&builder);
     if builder.schema().fields() != matches_schema(rows).fields() {
         return Err(NotMatches);
@@ -59,7 +67,7 @@ pub fn each_match(path: &Path, mut visit: impl FnMut(MatchRow<'_>)) -> Result<()
 
 /// What the rows of a file are, by the purpose in its footer: a table of pairs without owners is
 /// none.
-fn rows_of(builder: &ParquetRecordBatchReaderBuilder<File>) -> Rows {
+fn rows_of(builder: &ParquetRecordBatchReaderBuilder<impl ChunkReader + 'static>) -> Rows {
     let footer = builder.metadata().file_metadata().key_value_metadata();
     let mut purposes = footer.into_iter().flatten().filter(|pair| pair.key == layout::PURPOSE_KEY);
     let purpose = purposes.next().and_then(|pair| pair.value.as_deref());
@@ -84,9 +92,16 @@ pub struct RemovedRow<'a> {
 /// # Errors
 ///
 /// [`NotMatches`] when the file cannot be read or has other columns.
-pub fn each_removed(path: &Path, mut visit: impl FnMut(RemovedRow<'_>)) -> Result<(), NotMatches> {
-    let file = File::open(path).map_err(|_| NotMatches)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
+pub fn each_removed(path: &Path, visit: impl FnMut(RemovedRow<'_>)) -> Result<(), NotMatches> {
+    each_removed_in(File::open(path).map_err(|_| NotMatches)?, visit)
+}
+
+/// The same of a file's bytes, wherever they are.
+pub(super) fn each_removed_in(
+    bytes: impl ChunkReader + 'static,
+    mut visit: impl FnMut(RemovedRow<'_>),
+) -> Result<(), NotMatches> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|_| NotMatches)?;
     let rows = rows_of(&builder);
     if builder.schema().fields() != removed_schema(rows).fields() {
         return Err(NotMatches);

@@ -1,7 +1,6 @@
 //! Why a run ended without a result. Each cause is a variant; each text says what to do.
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
 
 use super::gates::BrokenGate;
 use crate::audit::Check;
@@ -159,12 +158,12 @@ pub enum OptOutError {
     NotNamed,
     /// A file that is not there.
     #[error(
-        "the opt-out source {} is missing; bring it back \
-         (only a policy with opt_outs.when_missing = \"allow\" runs without)", path.display()
+        "the opt-out source {location} is missing; bring it back \
+         (only a policy with opt_outs.when_missing = \"allow\" runs without)"
     )]
     Missing {
         /// The file.
-        path: PathBuf,
+        location: Location,
     },
     /// No row.
     #[error(
@@ -177,12 +176,12 @@ pub enum OptOutError {
     },
     /// Too old.
     #[error(
-        "the opt-out source {} is stale: {age_hours} hours old, and the policy allows \
-         {max_age_hours}; fetch today's", path.display()
+        "the opt-out source {location} is stale: {age_hours} hours old, and the policy allows \
+         {max_age_hours}; fetch today's"
     )]
     Stale {
         /// The file.
-        path: PathBuf,
+        location: Location,
         /// Its age.
         age_hours: u64,
         /// The policy's limit.
@@ -190,12 +189,12 @@ pub enum OptOutError {
     },
     /// From the future.
     #[error(
-        "the opt-out source {} is dated {ahead_minutes} minutes in the future; \
-         check the clocks of both machines", path.display()
+        "the opt-out source {location} is dated {ahead_minutes} minutes in the future; \
+         check the clocks of both machines"
     )]
     DatedInFuture {
         /// The file.
-        path: PathBuf,
+        location: Location,
         /// How far.
         ahead_minutes: u64,
     },

@@ -546,6 +546,7 @@ pub(super) fn write_manifest(begun: &Begun<'_>, record: Record<'_>) -> Result<()
         sample: begun.job.drawn(),
         inputs: inputs.iter().map(|input| manifest_input(input)).collect(),
         files: files.collect::<Result<_, OutputError>>()?,
+        folder: stored_folder(begun)?,
         floors: begun.job.policy.floors,
         ledger,
         messages,
@@ -560,6 +561,23 @@ pub(super) fn write_manifest(begun: &Begun<'_>, record: Record<'_>) -> Result<()
     write_sealed(begun, MANIFEST, &manifest)?;
     Ok(())
 }
+
+/// The folder in which a run that goes to a store keeps its files there.
+fn stored_folder(begun: &Begun<'_>) -> Result<Option<String>, OutputError> {
+    if begun.job.publish_to.is_none() {
+        return Ok(None);
+    }
+    let path = begun.staging.file(REPORT);
+    let report = ManifestFile::of(&path).map_err(|source| OutputError::Io {
+        action: "read back",
+        path,
+        source,
+    })?;
+    Ok(report.blake3.get(..FOLDER_DIGITS).map(str::to_owned))
+}
+
+/// Hex digits of a folder's name: as many as no two reports share.
+const FOLDER_DIGITS: usize = 32;
 
 /// Writes JSON whose seal is still open, sealed; tells the seal.
 fn write_sealed(
@@ -584,6 +602,7 @@ fn manifest_input(input: &ReadInput) -> ManifestInput {
         file: input.ledger.file.clone(),
         rows: input.facts.rows,
         bytes: input.facts.bytes_read,
-        blake3: blake3::Hash::from_bytes(input.facts.digest).to_hex().to_string(),
+        blake3: input.facts.digest.map(|it| blake3::Hash::from_bytes(it).to_hex().to_string()),
+        entity_tag: input.facts.entity_tag.clone(),
     }
 }

@@ -473,8 +473,11 @@ impl Indexing<'_, '_> {
         if let Some(id) = &self.source.id {
             return Ok(id.clone());
         }
-        let Location::Path(path) = self.location else { return Err(none()) };
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let name = match self.location {
+            Location::Path(path) => path.file_name().unwrap_or_default().as_encoded_bytes(),
+            Location::Object(url) => url.name().as_bytes(),
+            Location::Stdin => return Err(none()),
+        };
         let stem = name.split(|&byte| byte == b'.').next().unwrap_or_default();
         Identifier::from_text(stem).ok_or_else(none)
     }

@@ -19,6 +19,7 @@ mod messages;
 mod normalise_file;
 mod opt_outs;
 mod passes;
+mod place;
 mod validate;
 mod waves;
 
@@ -30,14 +31,11 @@ use std::time::Instant;
 
 use crate::consent::{SuppressionReader, Suppressions};
 use crate::input::{Facts, Field, Location, Meter, Need, Role, Want};
-use crate::job::{Ending, IfExists, Job, Previous};
+use crate::job::{Ending, Job};
 use crate::join::{Holds, ListBuilder, ListIndex, ListName, ListStore};
 use crate::key::{Form, Keyer, MatchKey};
 use crate::normalise::Hint;
-use crate::output::{
-    Lineage, MANIFEST, Manifest, OutputError, PreviousRun, REJECTS, Rejected, RejectsTable, Staged,
-    Staging,
-};
+use crate::output::{Lineage, OutputError, REJECTS, Rejected, RejectsTable, Staged, Staging};
 use crate::report::{Ledger, Report, Stage, Timings};
 
 use figures::Books;
@@ -54,6 +52,7 @@ pub use waves::{NoThreads, Threads};
 
 use lists::Gathering;
 use passes::Joint;
+use place::{Place, Prepared, PreviousRuns};
 
 /// How often a run begins again because the opt-out list changed while it went on.
 const MOST_ATTEMPTS: u32 = 3;
@@ -92,9 +91,9 @@ impl Watch {
 /// A run that ended well.
 #[derive(Debug)]
 pub enum Outcome {
-    /// A run folder is there that was not, with this report in it.
+    /// A run is there that was not, with this report in it.
     Published {
-        /// The folder.
+        /// The folder, or the address in a store.
         folder: PathBuf,
         /// What happened to every row.
         report: Box<Report>,
@@ -108,7 +107,7 @@ pub enum Outcome {
     },
     /// The run folder was there already, and the job says to leave it.
     Skipped {
-        /// The folder.
+        /// The folder, or the address in a store.
         folder: PathBuf,
     },
 }
@@ -166,44 +165,42 @@ fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
     let started = Instant::now();
     let started_at = jiff::Timestamp::now().to_string();
     check_sample(job)?;
-    if job.if_exists == IfExists::Skip && job.out.exists() {
-        // Something else in the run's place is no run that could have been made before.
-        return match Manifest::read(&job.out.join(MANIFEST)) {
-            Some(run) if run.sample == job.drawn() => {
-                Ok(Outcome::Skipped { folder: job.out.clone() })
-            }
-            Some(_) => Err(OutputError::OfOthers { path: job.out.clone() }.into()),
-            None => Err(OutputError::NotARun { path: job.out.clone() }.into()),
-        };
-    }
-    let staging = Staging::begin(&job.out, job.if_exists)?;
-    refuse_to_replace_everybody(job)?;
+    let Some(place) = Place::of(job)? else {
+        return Ok(Outcome::Skipped { folder: Place::named(job) });
+    };
+    let staging = place.begin(job)?;
     watch.staged.hold(staging.folder());
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
-    let previous = previous_runs(job, &lineage)?;
+    let previous = PreviousRuns::of(job, &lineage)?;
     figures::check_ledger(job, &previous)?;
     messages::check_history(job, &previous)?;
     let begun =
         Begun { job, keyer: Keyer::new(&job.secret), staging, previous, started, started_at };
     for restarts in 0..MOST_ATTEMPTS {
         let mut finished = attempt(&begun, restarts, watch)?;
+        // Of a rehearsal nothing leaves this machine.
+        let prepared = match job.ending {
+            Ending::Rehearse => Prepared::Staged,
+            Ending::Publish => place.prepare(&begun.staging, watch)?,
+        };
         if opt_outs::are_unchanged(job, &finished.opt_outs_seen)? {
             watch.check()?;
-            let (folder, report) = (job.out.clone(), Box::new(finished.report));
+            let (folder, report) = (Place::named(job), Box::new(finished.report));
             if job.ending == Ending::Rehearse {
                 return Ok(Outcome::Rehearsed { folder, report });
             }
             // A figure is paid for, and a message remembered, before anybody can see it. A run that
             // dies between these lines was charged; the next one finds the same in the books.
             finished.books.commit()?;
-            let publish = || begun.staging.publish(job.if_exists);
+            let publish = || prepared.publish(begun.staging, job.if_exists);
             watch.staged.publish(publish).ok_or(RunError::Interrupted)??;
             return Ok(Outcome::Published { folder, report });
         }
         if reads_stdin(job) {
             return Err(RunError::OptOutsChanged);
         }
+        drop(prepared);
         begun.staging.clear()?;
     }
     Err(RunError::OptOutsKeepChanging { times: MOST_ATTEMPTS })
@@ -215,55 +212,6 @@ fn check_sample(job: &Job) -> Result<(), RunError> {
     let joins_people = purpose.takes_pairs() || job.policy.messaging.is_some();
     let takes_one = purpose.takes_lists() && !joins_people;
     if job.drawn().is_none() || takes_one { Ok(()) } else { Err(RunError::NoSample { purpose }) }
-}
-
-/// A sample in the place of a run would take it out of the chain, and what it published with it.
-fn refuse_to_replace_everybody(job: &Job) -> Result<(), OutputError> {
-    let is_of_everybody =
-        || Manifest::read(&job.out.join(MANIFEST)).is_none_or(|manifest| manifest.sample.is_none());
-    if job.drawn().is_some() && job.out.exists() && is_of_everybody() {
-        return Err(OutputError::NotForASample { path: job.out.clone() });
-    }
-    Ok(())
-}
-
-/// The runs before this one.
-#[derive(Default)]
-struct PreviousRuns {
-    /// The one that the chain goes on from.
-    chained: Option<PreviousRun>,
-    /// The one that this run takes the place of.
-    replaced: Option<PreviousRun>,
-    /// For a sample, which follows none: the one that its inputs are held against all the same.
-    compared: Option<PreviousRun>,
-}
-
-impl PreviousRuns {
-    /// The one that tonight is compared with.
-    fn last(&self) -> Option<&PreviousRun> {
-        self.replaced.as_ref().or(self.chained.as_ref()).or(self.compared.as_ref())
-    }
-
-    /// Rows of the opt-out source last time.
-    fn opt_out_rows(&self) -> Option<u64> {
-        self.last().map(PreviousRun::opt_out_rows)
-    }
-}
-
-fn previous_runs(job: &Job, lineage: &Lineage<'_>) -> Result<PreviousRuns, RunError> {
-    let chained = match &job.previous {
-        Previous::None => return Ok(PreviousRuns::default()),
-        Previous::Folder(folder) => Some(PreviousRun::open(folder, lineage)?),
-        Previous::Auto => PreviousRun::newest_beside(&job.out, lineage)?,
-    };
-    if job.drawn().is_some() {
-        return Ok(PreviousRuns { compared: chained, ..PreviousRuns::default() });
-    }
-    let replaced = match job.if_exists {
-        IfExists::Replace if job.out.exists() => PreviousRun::open_if_kin(&job.out, lineage)?,
-        _ => None,
-    };
-    Ok(PreviousRuns { chained, replaced, compared: None })
 }
 
 /// What one attempt wrote into the staging folder.

@@ -1,7 +1,6 @@
 //! The first road: who said no. Read before anything else, and again just before publishing.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +10,7 @@ use crate::consent::{
     self, AliasRules, NumbersToBar, OptOutRow, Purpose, SuppressionReader, Suppressions,
 };
 use crate::input::{
-    self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Role, Source,
+    self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Place, Role, Source,
 };
 use crate::job::{Job, OptOutSource};
 use crate::key::{Form, Keyer, MatchKey, Secret};
@@ -19,6 +18,7 @@ use crate::normalise::{self, Hint, RejectReason};
 use crate::output::{ManifestFile, Rejected};
 use crate::policy::{Gate, OptOutRules};
 use crate::report::{Ledger, Stage, Timings};
+use crate::store::{self, ObjectFacts, ObjectUrl, StoreError};
 
 /// Everyone who said no, and what was read to know it.
 pub(super) struct OptOuts {
@@ -32,7 +32,15 @@ pub(super) struct OptOuts {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Seen {
     location: Location,
-    file: Option<ManifestFile>,
+    content: Option<Content>,
+}
+
+/// What tells a content from another one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Content {
+    File(ManifestFile),
+    /// Its entity tag: reading it once more to know that it is the same would cost what reading it did.
+    Object(ObjectFacts),
 }
 
 /// Where and why the first unreadable row is.
@@ -204,13 +212,14 @@ impl<'a, 'r> Reading<'a, 'r> {
 /// What the source's files are now, by place and content: files that a pattern names come and go.
 fn look(source: &OptOutSource) -> Result<Vec<Seen>, RunError> {
     let seen = source.locations()?.into_iter().map(|location| {
-        let file = match &location {
-            Location::Path(path) => ManifestFile::of(path).ok(),
+        let content = match &location {
+            Location::Path(path) => ManifestFile::of(path).ok().map(Content::File),
+            Location::Object(url) => facts(&location, url)?.map(Content::Object),
             Location::Stdin => None,
         };
-        Seen { location, file }
+        Ok(Seen { location, content })
     });
-    Ok(seen.collect())
+    seen.collect()
 }
 
 /// True when the source is still what was read.
@@ -275,21 +284,59 @@ pub(super) fn check_age(
     location: &Location,
     rules: &OptOutRules,
     now: SystemTime,
-) -> Result<bool, OptOutError> {
-    let Location::Path(path) = location else { return Ok(true) };
-    let Ok(modified) = fs::metadata(path).and_then(|metadata| metadata.modified()) else {
-        return match rules.when_missing {
-            Gate::Allow if !path.exists() => Ok(false),
-            _ if path.exists() => Ok(true),
-            _ => Err(OptOutError::Missing { path: path.clone() }),
-        };
-    };
-    check_time(path, modified, rules, now)?;
+) -> Result<bool, RunError> {
+    match (written(location)?, rules.when_missing) {
+        (Written::At(modified), _) => check_time(location, modified, rules, now)?,
+        (Written::Sometime, _) => {}
+        (Written::Never, Gate::Allow) => return Ok(false),
+        (Written::Never, Gate::Refuse) => {
+            return Err(OptOutError::Missing { location: location.clone() }.into());
+        }
+    }
     Ok(true)
 }
 
+/// When a file of the source was last written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Written {
+    At(SystemTime),
+    /// It is there, and nothing tells when it was written.
+    Sometime,
+    /// It is not there.
+    Never,
+}
+
+pub(super) fn written(location: &Location) -> Result<Written, InputError> {
+    match location {
+        Location::Stdin => Ok(Written::Sometime),
+        Location::Path(path) => {
+            Ok(match fs::metadata(path).and_then(|metadata| metadata.modified()) {
+                Ok(modified) => Written::At(modified),
+                Err(_) if path.exists() => Written::Sometime,
+                Err(_) => Written::Never,
+            })
+        }
+        Location::Object(url) => {
+            let found = facts(location, url)?;
+            Ok(found.map_or(Written::Never, |found| Written::At(found.modified)))
+        }
+    }
+}
+
+/// What the store says of an object; none where it is not there.
+fn facts(location: &Location, url: &ObjectUrl) -> Result<Option<ObjectFacts>, InputError> {
+    match store::facts(url) {
+        Ok(facts) => Ok(Some(facts)),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(cause) => {
+            let at = Place { role: Role::OptOuts, location: location.clone() };
+            Err(at.store_error(cause))
+        }
+    }
+}
+
 fn check_time(
-    path: &Path,
+    location: &Location,
     modified: SystemTime,
     rules: &OptOutRules,
     now: SystemTime,
@@ -301,14 +348,14 @@ fn check_time(
         && ahead > Duration::from_secs(rules.future_tolerance_minutes.saturating_mul(MINUTE))
     {
         let ahead_minutes = ahead.as_secs() / MINUTE;
-        return Err(OptOutError::DatedInFuture { path: path.to_owned(), ahead_minutes });
+        return Err(OptOutError::DatedInFuture { location: location.clone(), ahead_minutes });
     }
     let age = now.duration_since(modified).unwrap_or(Duration::ZERO);
     if rules.when_stale == Gate::Refuse
         && age > Duration::from_secs(rules.max_age_hours.saturating_mul(HOUR))
     {
         return Err(OptOutError::Stale {
-            path: path.to_owned(),
+            location: location.clone(),
             age_hours: age.as_secs() / HOUR,
             max_age_hours: rules.max_age_hours,
         });
@@ -416,7 +463,7 @@ mod tests {
     fn age_is_judged_to_the_second() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let hour = Duration::from_secs(3600);
-        let judge = |modified| check_time(Path::new("x"), modified, &rules(), now);
+        let judge = |modified| check_time(&Location::Stdin, modified, &rules(), now);
         assert!(judge(now - 26 * hour).is_ok());
         let stale = judge(now - 26 * hour - Duration::from_secs(1));
         assert!(matches!(stale, Err(OptOutError::Stale { .. })));

@@ -169,7 +169,7 @@ impl Road<'_> {
             let facts = timings.time(Stage::Input, || reader.finish())?;
             match accounts.get_mut(at) {
                 None => accounts.push(ReadInput { ledger: probed.ledger, facts }),
-                Some(before) if before.facts.digest == facts.digest => {
+                Some(before) if before.facts.is_same_content(&facts) => {
                     before.ledger = probed.ledger;
                 }
                 Some(_) => {

@@ -15,6 +15,7 @@ fn names(patterns: &[&str], base: &Path) -> Result<Vec<String>, InputError> {
     let name = |location| match location {
         Location::Path(path) => path.strip_prefix(base).unwrap().to_str().unwrap().to_owned(),
         Location::Stdin => "-".to_owned(),
+        Location::Object(url) => url.to_string(),
     };
     Ok(expand(Role::List, &patterns, base)?.into_iter().map(name).collect())
 }

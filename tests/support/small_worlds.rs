@@ -326,6 +326,7 @@ impl World {
                     .map(|it| Region::from_code(it.as_bytes()).unwrap()),
             },
             out: folder.join(out),
+            publish_to: None,
             if_exists: IfExists::Error,
             gates: Gates::NONE,
             previous: Previous::None,

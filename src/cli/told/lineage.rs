@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use phonematch::consent::Purpose;
 use phonematch::input::Location;
 use phonematch::output::{self, MANIFEST, Manifest, ManifestInput};
+use phonematch::store::ObjectUrl;
 use serde_json::{Map, Value, json};
 
 use super::place;
@@ -133,6 +134,8 @@ fn facet(kind: &str, mut fields: Value) -> Value {
 /// A file or folder, and what is said of it.
 #[derive(Clone, Debug)]
 pub struct Dataset {
+    /// `file`, or the store.
+    namespace: String,
     name: String,
     facets: Map<String, Value>,
     /// `inputFacets` or `outputFacets`, and the one in it.
@@ -142,16 +145,33 @@ pub struct Dataset {
 impl Dataset {
     /// A file by its path, of which nothing is known.
     pub fn of_path(path: &Path) -> Self {
+        // A run that went to a store, and an input from one, are named by their addresses.
+        if let Some(Ok(url)) = path.to_str().and_then(ObjectUrl::read) {
+            return Self::of_object(&url);
+        }
         let name = place(path).to_string_lossy().into_owned();
-        let source = json!({ "name": "file", "uri": file_uri(&name) });
+        let uri = file_uri(&name);
+        Self::of_source("file".to_owned(), name, &uri)
+    }
+
+    /// An object in a store: the namespace is the store, as OpenLineage says of S3.
+    fn of_object(url: &ObjectUrl) -> Self {
+        Self::of_source(url.store(), url.key().to_owned(), &url.to_string())
+    }
+
+    fn of_source(namespace: String, name: String, uri: &str) -> Self {
+        let source = json!({ "name": namespace, "uri": uri });
         let source = facet("1-0-1/DatasourceDatasetFacet", source);
         let facets = Map::from_iter([("dataSource".to_owned(), source)]);
-        Self { name, facets, statistics: None }
+        Self { namespace, name, facets, statistics: None }
     }
 
     /// An input before it is read; none of standard input, which has no name to be found by.
     pub fn of_location(location: &Location) -> Option<Self> {
-        location.path().map(Self::of_path)
+        match location {
+            Location::Object(url) => Some(Self::of_object(url)),
+            file => file.path().map(Self::of_path),
+        }
     }
 
     /// An input that was read.
@@ -193,7 +213,11 @@ impl Dataset {
     }
 
     fn to_json(&self) -> Value {
-        let mut value = json!({ "namespace": "file", "name": self.name, "facets": self.facets });
+        let mut value = json!({
+            "namespace": self.namespace,
+            "name": self.name,
+            "facets": self.facets,
+        });
         if let Some((place, statistics)) = &self.statistics {
             value[*place] = statistics.clone();
         }

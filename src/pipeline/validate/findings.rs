@@ -4,6 +4,7 @@
 //! can be done. The limits are named here, one by one: they decide what is worth a line, and
 //! nothing else hangs on them.
 
+use super::super::place::Place;
 use super::rejected::{REJECTED, Rejected, SOME_DAMAGE, SOME_LOSS};
 use super::{
     Context, Dialect, Finding, GateOutcome, MatchCheck, ReadInput, ReadLists, Seen, Severity,
@@ -330,7 +331,7 @@ fn opt_outs(rules: &mut Rules<'_>) {
 /// What is in the run's place.
 fn place(context: Context<'_>, findings: &mut Vec<Finding>) {
     let job = context.job;
-    if job.if_exists == IfExists::Replace || !job.out.exists() {
+    if job.if_exists == IfExists::Replace || !Place::is_taken(job) {
         return;
     }
     let (found, remedy) = match job.if_exists {

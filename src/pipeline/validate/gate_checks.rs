@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::super::gates::{self, BrokenGate, Matched};
+use super::super::opt_outs::{self, Written};
 use super::super::{PreviousRuns, RunError};
 use super::{Context, GateCheck, GateOutcome, MatchCheck, Seen};
 use crate::input::{Facts, Location, Role};
@@ -29,10 +30,14 @@ impl OptOutSeen {
     /// Looks whether a file is there, and when it was modified.
     pub(super) fn look_at(&mut self, location: &Location, now: SystemTime) {
         self.files += 1;
-        let Location::Path(path) = location else { return };
-        let Ok(modified) = std::fs::metadata(path).and_then(|metadata| metadata.modified()) else {
-            self.missing += u64::from(!path.exists());
-            return;
+        let modified = match opt_outs::written(location) {
+            Ok(Written::At(modified)) => modified,
+            Ok(Written::Never) => {
+                self.missing += 1;
+                return;
+            }
+            // Whoever reads it says why it cannot be read.
+            Ok(Written::Sometime) | Err(_) => return,
         };
         let minutes = |from: SystemTime, to: SystemTime| {
             to.duration_since(from).map_or(0, |distance| distance.as_secs() / 60)

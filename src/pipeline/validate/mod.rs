@@ -21,7 +21,7 @@ use std::time::SystemTime;
 
 use super::accounts::{self, Against, Pass, Probing};
 use super::lists::{Indexing, ListRow, Listing, Lists, ReadRows, RowsTo};
-use super::opt_outs::{self, FirstUnreadable, Road};
+use super::opt_outs::{self, FirstUnreadable, Road, Written};
 use super::passes::bar_opted_out;
 use super::waves::{self, Work};
 use super::{OptOutError, PreviousRuns, RunError, Watch, figures, gates};
@@ -123,7 +123,7 @@ pub fn validate(job: &Job, sample: Option<Share>, watch: &Watch) -> Result<Valid
 
     let lineage =
         Lineage { job: job.name.as_str(), purpose: job.purpose.name(), secret: &job.secret };
-    let previous = seen.have(super::previous_runs(job, &lineage))?;
+    let previous = seen.have(PreviousRuns::of(job, &lineage))?;
     let previous = previous.unwrap_or_default();
     seen.have(figures::check_ledger(job, &previous))?;
 
@@ -175,7 +175,7 @@ fn opt_outs(
         source.look_at(location, now);
         // A source that is stale is read all the same: its rows have more to tell.
         let is_there = seen.have(opt_outs::check_age(location, rules, now))?.unwrap_or(true);
-        if !is_there || matches!(location, Location::Path(path) if !path.exists()) {
+        if !is_there || opt_outs::written(location).is_ok_and(|it| it == Written::Never) {
             continue;
         }
         let Some(reader) = seen.have(road.open(location, watch))? else { continue };
