@@ -1,5 +1,7 @@
 //! From the join to the audited folder: floors, tokens, tables, counts, manifest.
 
+mod alarms;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use super::gates::{self, Counted};
 use super::lists::Lists;
 use super::{Begun, PreviousRuns, ReadInput, RunError, messages, waves};
 use crate::audit::{self, Check};
-use crate::consent::{BarReason, Purpose};
+use crate::consent::BarReason;
 use crate::input::Role;
 use crate::join::{Fate, ListIndex, ListName, ListNo};
 use crate::key::{MatchKey, RecipientKey, Token};
@@ -22,8 +24,7 @@ use crate::output::{
     ManifestInput, ManifestMessages, Match, Origin, OutputError, PreviousDigest, PreviousRun,
     REMOVED, REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
 };
-use crate::policy::NoiseRules;
-use crate::privacy::{self, Audience, BudgetLedger, History, LedgerHead, Release, WithholdReason};
+use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, WithholdReason};
 use crate::report::{
     self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
     SEAL_PLACE, Stage, Timings,
@@ -129,7 +130,7 @@ pub(super) fn finish(
     let inputs = joined.inputs();
     let lists = list_reports(&release, &named);
     let countries = countries(begun, &joined, &lists, &matched);
-    let alarms = alarms(begun, &joined, &named, &release);
+    let alarms = alarms::of(begun, &joined, &named, &release);
     let (timings, passes) = (&timings, joined.passes);
     let findings =
         Findings { inputs: &inputs, countries, lists, alarms, timings, passes, restarts };
@@ -443,73 +444,6 @@ fn countries(
     let floor = begun.job.policy.floors.attribute_cell;
     report::countries(&joined.lists.numbers, matched, all, floor)
 }
-
-fn alarms(
-    begun: &Begun<'_>,
-    joined: &Joined,
-    named: &NamedLists,
-    release: &Release,
-) -> Vec<String> {
-    let floors = &begun.job.policy.floors;
-    let lowest = floors.list_numbers.min(floors.matched_people).min(floors.attribute_cell);
-    let is_low = begun.job.purpose == Purpose::Ads && lowest < LOW_FLOOR;
-    let low = is_low.then(|| format!("a floor of the policy is {lowest}: few hide in a few"));
-    let in_two_forms = begun.job.drawn().is_some() && joined.index.forms().len() > 1;
-    let in_two_forms = in_two_forms.then(|| {
-        "the sample's lists hold numbers in two forms: a person who is in both is drawn by each, so \
-         not the same people in all lists"
-            .to_owned()
-    });
-    let tells = begun.job.drawn().is_none();
-    let is_exact = begun.job.policy.noise == Some(NoiseRules::None) && tells;
-    let exact = is_exact.then(|| {
-        "the policy adds no noise: two nearly equal lists may tell of the person between them"
-            .to_owned()
-    });
-    let is_large = |audience: &&Audience| audience.withheld == Some(WithholdReason::ListsTooLarge);
-    let large = release.audiences.iter().filter(is_large).count();
-    let large = (large > 0).then(|| {
-        format!(
-            "{large} lists are withheld because their recipients brought more numbers than the \
-                 policy's most_list_numbers allows: somebody may be asking for everybody"
-        )
-    });
-    let books = joined.decided.large_books;
-    let books = (books > 0).then(|| {
-        format!(
-            "{books} owners' address books hold more numbers than the policy's most_contacts \
-                 allows, and they are suggested nobody: somebody may be asking for everybody"
-        )
-    });
-    let crowded = joined.lists.crowded.iter().filter_map(|list| named.places[list.index()]);
-    let mut rows: Vec<_> = crowded.map(|place| place + 1).collect();
-    rows.sort_unstable();
-    rows.dedup();
-    let purpose = begun.job.purpose;
-    let what = if purpose.takes_pairs() { "pair" } else { "number" };
-    let place = match purpose.has_advertiser() && tells {
-        true => format!("in {AUDIENCES}"),
-        false => "by name".to_owned(),
-    };
-    let crowded = rows.into_iter().map(|row| {
-        format!(
-            "one {what} makes up over 0.1 % of the rows of list {row} {place}: \
-                 a filler, or a switchboard"
-        )
-    });
-    let passes = (joined.passes > 1).then(|| {
-        format!(
-            "the lists are larger than the job's memory: the export was read {} times; the same \
-             comes out, only later",
-            joined.passes
-        )
-    });
-    let about_lists = large.into_iter().chain(books).chain(crowded);
-    low.into_iter().chain(in_two_forms).chain(exact).chain(passes).chain(about_lists).collect()
-}
-
-/// Floors below this protect nobody to speak of.
-const LOW_FLOOR: u64 = 10;
 
 /// What the manifest says of a run, besides what its job says.
 pub(super) struct Record<'a> {
