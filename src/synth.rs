@@ -78,6 +78,15 @@ pub enum SynthError {
         #[source]
         cause: io::Error,
     },
+    /// A file that was not made here would be replaced.
+    #[error(
+        "{} is there and was not made by synth; give another folder, or an empty one",
+        path.display()
+    )]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
     /// A share lies outside 0 to 1.
     #[error("the share {name} must lie between 0 and 1")]
     Share {
@@ -102,29 +111,53 @@ pub enum SynthError {
 }
 
 /// Writes `accounts.csv`, `list.csv`, `opt_outs.csv`, `policy.toml`, `job.toml` and `README.txt`
-/// into `folder`, which is made if it is missing. Files of these names are replaced.
+/// into `folder`, which is made if it is missing. Files of these names are replaced where they were
+/// made here, which `README.txt` tells.
 ///
 /// # Errors
 ///
-/// A [`SynthError`] when the world is impossible or a file cannot be written.
+/// A [`SynthError`] when the world is impossible, files of somebody else's are there, or one cannot
+/// be written.
 pub fn write(world: &World, folder: &Path) -> Result<Written, SynthError> {
     let people = People::new(world)?;
     let unwritable = |path: &Path, cause| SynthError::Unwritable { path: path.to_owned(), cause };
     fs::create_dir_all(folder).map_err(|cause| unwritable(folder, cause))?;
-    let mut bytes = 0;
-    for (name, rows) in [
+    let tables = [
         ("accounts.csv", write_accounts as WriteRows),
         ("list.csv", write_list),
         ("opt_outs.csv", write_opt_outs),
-    ] {
+    ];
+    let texts = [("policy.toml", POLICY), ("job.toml", JOB), (README_NAME, README)];
+    let names = tables.iter().map(|(name, _)| *name).chain(texts.iter().map(|(name, _)| *name));
+    must_be_ours(folder, names)?;
+    let mut bytes = 0;
+    for (name, rows) in tables {
         let path = folder.join(name);
         bytes += write_file(&path, &people, rows).map_err(|cause| unwritable(&path, cause))?;
     }
-    for (name, text) in [("policy.toml", POLICY), ("job.toml", JOB), ("README.txt", README)] {
+    for (name, text) in texts {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|cause| unwritable(&path, cause))?;
     }
     Ok(Written { job: folder.join("job.toml"), bytes })
+}
+
+const README_NAME: &str = "README.txt";
+
+/// Refuses a folder where files of these names are, unless they were made here.
+fn must_be_ours<'a>(
+    folder: &Path,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<(), SynthError> {
+    let first_line = README.lines().next().unwrap_or_default();
+    let found = fs::read(folder.join(README_NAME)).unwrap_or_default();
+    if found.starts_with(first_line.as_bytes()) {
+        return Ok(());
+    }
+    match names.find(|name| folder.join(name).exists()) {
+        Some(name) => Err(SynthError::Occupied { path: folder.join(name) }),
+        None => Ok(()),
+    }
 }
 
 type WriteRows = fn(&People<'_>, &mut Rows<BufWriter<File>>) -> io::Result<()>;

@@ -435,3 +435,14 @@ fn replacing_or_skipping_is_a_success_that_changes_what_it_says() {
     assert!(skipped.json().is_object());
     assert!(published_bytes(&scene.at("run")) == before);
 }
+
+#[test]
+fn a_made_up_world_replaces_nobodys_own_file() {
+    let scene = Scene::small();
+    let (list, before) = (scene.read("list.csv"), scene.made());
+    let mut synth = phonematch();
+    synth.current_dir(scene.path()).args(["synth", "--accounts", "100", "--list", "100"]);
+    let outcome = finish(synth.args(["--out", "."])).must_end_with(73);
+    assert!(outcome.stderr.contains("was not made by synth"), "{}", outcome.stderr);
+    assert_eq!((scene.read("list.csv"), scene.made()), (list, before));
+}

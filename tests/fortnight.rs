@@ -157,6 +157,7 @@ fn fourteen_nights_under_the_shipped_unit_come_out_as_the_naive_model_says() {
             gone.extend(two);
         }
         if night == BAD_NIGHT {
+            an_export_of_nobody_publishes_nothing(&machine);
             a_cut_opt_out_file_publishes_nothing(&machine);
             continue;
         }
@@ -220,6 +221,18 @@ fn a_cut_opt_out_file_publishes_nothing(machine: &Machine) {
         assert_eq!(machine.last_success(), last_success);
         assert!(!machine.scene.read("var/phonematch.prom").contains("_rows{"));
     }
+}
+
+/// The export's own job failed and left its header: to a match that is a night on which everybody
+/// has left, and everybody would be taken back.
+fn an_export_of_nobody_publishes_nothing(machine: &Machine) {
+    let name = "var/in/accounts.csv";
+    let (whole, published) = (machine.scene.read(name), machine.published());
+    machine.scene.write(name, whole.split_inclusive('\n').next().unwrap());
+    let outcome = machine.start(BAD_NIGHT).must_end_with(65);
+    assert!(outcome.stderr.contains("gates."), "{}", outcome.stderr);
+    assert!(machine.published() == published, "something was published");
+    machine.scene.write(name, whole);
 }
 
 /// As the timer does on a machine that was off and on again.
@@ -291,7 +304,7 @@ fn the_catalogue_knows_every_run(machine: &Machine) {
     let events = lineage::events(&machine.scene.read("var/openlineage.ndjson"));
     let mut states = lineage::states(&events).into_iter();
     for night in 0..NIGHTS {
-        let ends: &[_] = if night == BAD_NIGHT { &["FAIL"; 3] } else { &["COMPLETE"] };
+        let ends: &[_] = if night == BAD_NIGHT { &["FAIL"; 4] } else { &["COMPLETE"] };
         for end in ends {
             assert_eq!([states.next(), states.next()], [Some("START"), Some(end)], "night {night}");
         }

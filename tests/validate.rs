@@ -511,3 +511,35 @@ fn odd_files_are_read_and_their_bad_rows_counted_by_reason() {
         names_no_cell(&validate(&scene, &[]).must_end_with(0).stdout);
     }
 }
+
+#[test]
+fn a_file_of_a_header_and_no_row_is_said_to_be_one_and_nobody_else_is_blamed() {
+    for (file, header) in [("accounts.csv", "phone,consent_ads\n"), ("list.csv", "phone,country\n")]
+    {
+        let scene = Scene::small();
+        scene.write(file, header);
+        let said = json(&scene, 0);
+        let findings = said["findings"].as_array().unwrap();
+        let about_rows: Vec<_> = findings.iter().filter(|it| it["rule"] == "no_row").collect();
+        assert_eq!((about_rows.len(), &about_rows[0]["file"]), (1, &Value::from(file)), "{said}");
+        let is_of_list =
+            |it: &&Value| it["severity"] == "low_match_rate" && it["file"] == "list.csv";
+        let low = findings.iter().filter(is_of_list).count();
+        assert_eq!(low, 0, "{said}");
+    }
+}
+
+#[test]
+fn validate_makes_nothing_not_even_a_secret_that_the_job_would_have_made() {
+    let scene = Scene::small();
+    std::fs::remove_file(scene.at("secret.key")).unwrap();
+    scene.edit(
+        "job.toml",
+        "file = \"secret.key\"",
+        "file = \"secret.key\"\nif_missing = \"create\"",
+    );
+    validate(&scene, &[]).must_end_with(0);
+    assert!(!scene.at("secret.key").exists());
+    scene.publish(&["--quiet"]);
+    assert!(scene.at("secret.key").exists());
+}

@@ -23,7 +23,7 @@ use super::Done;
 use super::args::{
     Common, ExplainFlags, KeygenFlags, LogFormat, MatchFlags, NormaliseFlags, SynthFlags,
 };
-use super::failure::{CONFIG, Failure, INTERRUPTED, IO, USAGE};
+use super::failure::{CONFIG, EXISTS, Failure, INTERRUPTED, IO, USAGE};
 use super::job_file;
 use super::progress::Progress;
 use super::secret;
@@ -254,7 +254,11 @@ pub fn synth(flags: &SynthFlags) -> Result<Done, Failure> {
         night: flags.night,
     };
     synth::write(&world, &flags.out).map_err(|error| {
-        let code = if matches!(error, SynthError::Unwritable { .. }) { IO } else { USAGE };
+        let code = match error {
+            SynthError::Unwritable { .. } => IO,
+            SynthError::Occupied { .. } => EXISTS,
+            _ => USAGE,
+        };
         Failure::new(code, error.to_string())
     })?;
     let job = flags.out.join("job.toml").display().to_string();

@@ -211,14 +211,28 @@ enum SeveralWord {
 
 /// Resolves a `match` command.
 pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
+    resolve_for(flags, |said| said)
+}
+
+/// Resolves a command that only looks: whatever the job says, nothing is made, a secret neither.
+pub fn resolve_to_look(flags: &MatchFlags) -> Result<Job, Failure> {
+    resolve_for(flags, |_| Ending::Rehearse)
+}
+
+fn resolve_for(flags: &MatchFlags, ending: fn(Ending) -> Ending) -> Result<Job, Failure> {
     let layers = Layers::read(flags.job.as_deref())?;
     for variable in &layers.strays {
         tracing::warn!(variable, "a variable with our prefix is no setting and is not read");
     }
-    job_of(flags, &layers).map_err(|failure| failure.at(|setting| flags.place(setting, &layers)))
+    job_of(flags, &layers, ending)
+        .map_err(|failure| failure.at(|setting| flags.place(setting, &layers)))
 }
 
-fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
+fn job_of(
+    flags: &MatchFlags,
+    layers: &Layers,
+    ending: fn(Ending) -> Ending,
+) -> Result<Job, Failure> {
     let Layers { job: file, base, .. } = layers;
     told_files(flags, layers)?;
     let purpose = match &flags.purpose {
@@ -231,7 +245,7 @@ fn job_of(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
     let (policy, policy_digest) = policy(flags, file, base, purpose)?;
     let Place { out, publish_to } = place::place(flags, file, base)?;
     let columns = typed_columns(&flags.column)?;
-    let ending = trial::ending(flags, file);
+    let ending = ending(trial::ending(flags, file));
     let job = Job {
         name: name(flags, file)?,
         purpose,

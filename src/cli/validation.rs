@@ -22,7 +22,7 @@ use super::table::grouped;
 const COUNTRIES_SHOWN: usize = 6;
 
 pub fn validate(flags: &ValidateFlags, common: &Common) -> Result<Done, Failure> {
-    let job = job_file::resolve(&flags.job)?;
+    let job = job_file::resolve_to_look(&flags.job)?;
     let watch = commands::watch()?;
     let progress = (!common.quiet).then(|| Progress::begin(&job, Arc::clone(&watch.meter)));
     let validated = pipeline::validate(&job, job.sample, &watch);

@@ -87,7 +87,10 @@ pub enum InputError {
     #[error("cannot read {at}: it is Parquet packed in {packing}; unpack it first")]
     PackedParquet { at: Place, packing: &'static str },
     /// No column for a field that the job needs.
-    #[error("cannot find a column for {field} in {at}: looked for {looked_for}; {found}; map it")]
+    #[error(
+        "cannot find a column for {field} in {at}: looked for {looked_for}; {found}; map it, by \
+         columns of that input in the job, or by --column"
+    )]
     MissingColumn { at: Place, field: Field, looked_for: String, found: HeaderNames },
     /// None of several columns of which one is needed.
     #[error(

@@ -37,7 +37,7 @@ pub use readback::{
 };
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
-pub use stored::{Opening, StoredPlace, Uploaded};
+pub use stored::{FOLDER_DIGITS, Opening, StoredPlace, Uploaded};
 pub use tables::{
     Advert, Match, Origin, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
     summary_pages, to_json, write_json, write_text,

@@ -10,8 +10,10 @@
 //!
 //! Whether a write whose answer was lost came about is found out by reading: what stands there is
 //! this run, byte for byte, or it is not. Where even that cannot be told, the files stay: the
-//! manifest may still arrive. What other runs left beside the new one is then removed: each of them
-//! has lost, since the place is no longer as it was when they began.
+//! manifest may still arrive. What other runs had left beside the new one when its manifest was
+//! written is then removed: each of them has lost, since the place is no longer as it was when they
+//! began. Only folders of runs are, which are known by their names; a place that holds anything else
+//! and no run is refused. Whoever is still fetching a run that is replaced finds its files gone.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ use super::{MANIFEST, Manifest, OutputError, Staging};
 use crate::job::IfExists;
 use crate::share::Share;
 use crate::store::{Condition, ObjectUrl, Store, StoreError, WriteError};
+
+/// Hex digits of a folder's name: as many as no two reports share.
+pub const FOLDER_DIGITS: usize = 32;
 
 /// A place in a store, looked at before the run began.
 pub struct StoredPlace {
@@ -81,7 +86,14 @@ impl StoredPlace {
         let store = Store::open(url).map_err(failed)?;
         let key = key(url, MANIFEST);
         let found = match store.read(&key).map_err(failed)? {
-            None => Found::Nothing,
+            None => {
+                // Perhaps a folder of nights, whose own name was left out.
+                let there = store.list(url.key()).map_err(failed)?;
+                if !there.objects.is_empty() || !there.folders.iter().all(|it| is_of_a_run(it)) {
+                    return Err(OutputError::NotARun { path: shown(url) });
+                }
+                Found::Nothing
+            }
             Some(_) if if_exists == IfExists::Error => {
                 return Err(OutputError::Exists { path: shown(url) });
             }
@@ -121,7 +133,11 @@ impl StoredPlace {
         let path = staging.file(MANIFEST);
         let manifest = fs::read(&path).map_err(|source| read_back(&path, source))?;
         let folder = Manifest::of(&manifest).and_then(|manifest| manifest.folder);
-        let folder = folder.unwrap_or_else(|| super::digest(&manifest));
+        let folder = folder.unwrap_or_else(|| {
+            let mut digest = super::digest(&manifest);
+            digest.truncate(FOLDER_DIGITS);
+            digest
+        });
         let prefix = key(&self.url, &folder);
         let uploaded = Uploaded { place: self, prefix, manifest, is_kept: false };
         for path in staging.files()? {
@@ -135,14 +151,19 @@ impl StoredPlace {
         OutputError::Store { url: self.url.clone(), cause }
     }
 
-    /// Removes what is in the place and belongs to no published run.
-    fn sweep(&self, published: &str) {
-        let Ok(found) = self.store.list(self.url.key()) else { return };
-        for folder in found.folders.iter().filter(|folder| *folder != published) {
-            // Nobody looks for what stays here, and the next run tries again.
-            let _ = self.store.remove_below(folder);
-        }
+    /// Folders of other runs that are in the place; none where the store does not tell.
+    fn others(&self, own: &str) -> Vec<String> {
+        let Ok(found) = self.store.list(self.url.key()) else { return Vec::new() };
+        let folders = found.folders.into_iter();
+        folders.filter(|folder| folder != own && is_of_a_run(folder)).collect()
     }
+}
+
+/// Whether a folder has a name as runs give one to theirs: the first digits of a digest.
+fn is_of_a_run(folder: &str) -> bool {
+    let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.len() == FOLDER_DIGITS && name.bytes().all(is_digit)
 }
 
 impl Uploaded<'_> {
@@ -169,6 +190,8 @@ impl Uploaded<'_> {
             Found::Nothing => Condition::Absent,
             Found::Run(tag) => Condition::Tag(tag),
         };
+        // Whoever is there now began before this run was published; who comes later did not.
+        let others = place.others(&self.prefix);
         self.is_kept = true;
         if let Err(cause) = place.store.write(&key, self.manifest.clone(), condition) {
             let found = place.store.read(&key).map_err(|_| place.failed(cause))?;
@@ -184,7 +207,10 @@ impl Uploaded<'_> {
                 });
             }
         }
-        place.sweep(&self.prefix);
+        for folder in &others {
+            // Nobody looks for what stays here, and the next run tries again.
+            let _ = place.store.remove_below(folder);
+        }
         Ok(())
     }
 }

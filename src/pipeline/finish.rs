@@ -507,11 +507,8 @@ fn stored_folder(begun: &Begun<'_>) -> Result<Option<String>, OutputError> {
         path,
         source,
     })?;
-    Ok(report.blake3.get(..FOLDER_DIGITS).map(str::to_owned))
+    Ok(report.blake3.get(..output::FOLDER_DIGITS).map(str::to_owned))
 }
-
-/// Hex digits of a folder's name: as many as no two reports share.
-const FOLDER_DIGITS: usize = 32;
 
 /// Writes JSON whose seal is still open, sealed; tells the seal.
 fn write_sealed(

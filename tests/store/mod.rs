@@ -1,7 +1,8 @@
 //! Jobs whose inputs and runs are in object stores, and networks that fail.
 //!
-//! The store is a real S3 server on this machine, which checks signatures; a proxy of our own before
-//! it fails as it is told. `requirements.txt` says what the server is: it lives in `target/s3`.
+//! The store is moto's S3 server on this machine, which checks signatures; a proxy of our own before
+//! it fails as it is told. What Amazon promises of conditional writes it cannot show. It lives in
+//! `target/s3`; `requirements.txt` says which it is.
 //!
 //! Without the feature `object-store` there is one thing to test: that the program says so.
 

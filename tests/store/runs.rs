@@ -142,6 +142,32 @@ fn a_run_that_is_there_is_refused_left_or_replaced() {
     assert!(outcome.stderr.contains("not a run folder"), "{}", outcome.stderr);
 }
 
+/// The night's own name was left out: what is there is not a place for one run.
+#[test]
+fn a_place_that_holds_other_things_is_refused_and_they_stay() {
+    let (scene, stand) = outward();
+    stand.run(&scene, &[]).must_end_with(0);
+    stand.bucket().put("data/export/accounts.csv", b"phone\n");
+    let before = stand.bucket().keys();
+    for place in ["runs", "data", "data/export"] {
+        for if_exists in ["error", "skip", "replace"] {
+            let out = stand.bucket().url(place);
+            let outcome = stand.run(&scene, &["--out", &out, "--if-exists", if_exists]);
+            let outcome = outcome.must_end_with(73);
+            assert!(outcome.stderr.contains("not a run folder"), "{}", outcome.stderr);
+        }
+    }
+    assert_eq!(stand.bucket().keys(), before);
+    // Beside a run nothing but folders of runs is removed.
+    let strange = "runs/night-1/notes/readme.txt";
+    let left = format!("runs/night-1/{}/matches.parquet", "0f".repeat(16));
+    stand.bucket().put(strange, b"mine");
+    stand.bucket().put(&left, b"of a run that died");
+    stand.run(&scene, &["--if-exists", "replace"]).must_end_with(0);
+    let keys = stand.bucket().keys();
+    assert!(keys.contains(&strange.to_owned()) && !keys.contains(&left), "{keys:?}");
+}
+
 #[test]
 fn nights_in_a_store_form_a_chain() {
     let (scene, stand) = outward();

@@ -43,6 +43,10 @@ pub(super) fn of(context: Context<'_>, seen: &Seen, read: &ReadLists) -> Vec<Fin
     let export = Export::of(seen);
     for input in &seen.inputs {
         let mut rules = Rules { input, findings: &mut findings };
+        if input.check.rows == 0 && input.check.is_whole {
+            rules.has_no_row();
+            continue;
+        }
         match input.ledger.role {
             Role::OptOuts => opt_outs(&mut rules),
             Role::List => list(&mut rules, &export),
@@ -83,6 +87,23 @@ struct Rule {
 }
 
 impl Rules<'_> {
+    /// Notes a file that says nothing of anybody.
+    fn has_no_row(&mut self) {
+        let severity = match self.input.ledger.role {
+            Role::Accounts | Role::List => Severity::Warning,
+            // An empty suppression list is a gate of the policy's.
+            Role::OptOuts => return,
+        };
+        self.findings.push(Finding {
+            severity,
+            rule: "no_row",
+            file: Some(self.input.check.file.clone()),
+            share: Share::WHOLE,
+            found: "a header, and no row".to_owned(),
+            remedy: "check whether what wrote it has run".to_owned(),
+        });
+    }
+
     /// Notes a rule whose figure is worth a line. `found` goes on behind the figure.
     fn look(&mut self, rule: &Rule, found: &str, remedy: &str) {
         let &Rule { severity, name, count, of, from } = rule;
@@ -107,6 +128,10 @@ const fn low(name: &'static str, count: u64, of: u64, from: Share) -> Rule {
 }
 
 fn list(rules: &mut Rules<'_>, export: &Export) {
+    // Where nobody is in the export the list is not to blame.
+    if export.numbers == 0 {
+        return;
+    }
     countries(rules, export);
     unreadable(rules);
     people(rules);
