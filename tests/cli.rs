@@ -1,8 +1,9 @@
 //! The command line from outside: flags, exit codes, which stream, the README as written.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use assert_cmd::prelude::*;
 
@@ -445,4 +446,22 @@ fn a_made_up_world_replaces_nobodys_own_file() {
     let outcome = finish(synth.args(["--out", "."])).must_end_with(73);
     assert!(outcome.stderr.contains("was not made by synth"), "{}", outcome.stderr);
     assert_eq!((scene.read("list.csv"), scene.made()), (list, before));
+}
+
+/// Whatever else asks for the job's settings, a pipe can be read once.
+#[test]
+fn a_job_may_come_down_a_pipe() {
+    let scene = Scene::small();
+    let mut job = scene.read("job.toml");
+    for name in ["accounts.csv", "list.csv", "opt_outs.csv", "policy.toml", "secret.key", "run"] {
+        let quoted = |path: &str| format!("\"{path}\"");
+        job = job.replace(&quoted(name), &quoted(scene.at(name).to_str().unwrap()));
+    }
+    let mut command = phonematch();
+    command.args(["match", "--job", "/dev/stdin", "--quiet"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(job.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(scene.at("run/manifest.json").exists());
 }

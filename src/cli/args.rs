@@ -56,10 +56,10 @@ const EVERYWHERE: &str = "Flags of every command";
 
 /// What scripts tell apart.
 pub const EXIT_CODES: &str = "\
-Exit codes: 0 published (or would be, in a dry run), 2 usage, 65 a gate on the data failed, 66 an input is missing, empty or
-stale, 70 a bug, 73 the run folder is there, 74 I/O (retry), 75 another run holds the place (retry),
-77 the secret cannot be used, 78 job or policy wrong, 130 interrupted. Nothing is published but
-with 0. `phonematch explain-exit N` says what to do about one.";
+Exit codes: 0 published (or would be, in a dry run), 2 usage, 65 a gate on the data failed, 66 an
+input is missing, empty or stale, 70 a bug, 73 the run folder is there, 74 I/O (retry), 75 another
+run holds the place (retry), 77 the secret cannot be used, 78 job or policy wrong, 130 interrupted.
+Nothing is published but with 0. `phonematch explain-exit N` says what to do about one.";
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]

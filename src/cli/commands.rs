@@ -25,13 +25,18 @@ use super::args::{
 };
 use super::failure::{CONFIG, EXISTS, Failure, INTERRUPTED, IO, USAGE};
 use super::job_file;
+use super::layers::Layers;
 use super::progress::Progress;
 use super::secret;
 use super::told::Told;
 use super::{table, trial};
 
-pub fn run_match(flags: &MatchFlags, common: &Common, told: &Arc<Told>) -> Result<Done, Failure> {
-    let job = job_file::resolve(flags)?;
+pub fn run_match(
+    (flags, layers): (&MatchFlags, &Layers),
+    common: &Common,
+    told: &Arc<Told>,
+) -> Result<Done, Failure> {
+    let job = job_file::resolve(flags, layers)?;
     let cut_short = Arc::clone(told);
     let watch = watch_and(move || cut_short.end(INTERRUPTED, CUT_SHORT))?;
     told.begins(&job);
@@ -106,7 +111,7 @@ fn shown(path: &Path) -> String {
 
 fn published(folder: &str, report: &Report, ending: Ending) -> serde_json::Value {
     let released: u64 = report.lists.iter().map(|list| list.released).sum();
-    let mut line = json!({
+    json!({
         "run": folder,
         "released": released,
         "lists": report.lists.len(),
@@ -114,9 +119,9 @@ fn published(folder: &str, report: &Report, ending: Ending) -> serde_json::Value
         "peak_memory_bytes": report.peak_memory_bytes,
         "passes": report.passes,
         "alarms": report.alarms,
-    });
-    trial::mark(&mut line, ending, report.sample);
-    line
+        "dry_run": ending == Ending::Rehearse,
+        "sample": report.sample,
+    })
 }
 
 /// How long a run that was told to stop may take to reach a place where it can.

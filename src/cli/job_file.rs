@@ -210,22 +210,25 @@ enum SeveralWord {
 }
 
 /// Resolves a `match` command.
-pub fn resolve(flags: &MatchFlags) -> Result<Job, Failure> {
-    resolve_for(flags, |said| said)
+pub fn resolve(flags: &MatchFlags, layers: &Layers) -> Result<Job, Failure> {
+    resolve_for((flags, layers), |said| said)
 }
 
 /// Resolves a command that only looks: whatever the job says, nothing is made, a secret neither.
 pub fn resolve_to_look(flags: &MatchFlags) -> Result<Job, Failure> {
-    resolve_for(flags, |_| Ending::Rehearse)
+    let layers = Layers::read(flags.job.as_deref())?;
+    resolve_for((flags, &layers), |_| Ending::Rehearse)
 }
 
-fn resolve_for(flags: &MatchFlags, ending: fn(Ending) -> Ending) -> Result<Job, Failure> {
-    let layers = Layers::read(flags.job.as_deref())?;
+fn resolve_for(
+    (flags, layers): (&MatchFlags, &Layers),
+    ending: fn(Ending) -> Ending,
+) -> Result<Job, Failure> {
     for variable in &layers.strays {
         tracing::warn!(variable, "a variable with our prefix is no setting and is not read");
     }
-    job_of(flags, &layers, ending)
-        .map_err(|failure| failure.at(|setting| flags.place(setting, &layers)))
+    job_of(flags, layers, ending)
+        .map_err(|failure| failure.at(|setting| flags.place(setting, layers)))
 }
 
 fn job_of(

@@ -63,6 +63,11 @@ pub fn variable(setting: &str) -> String {
     format!("{PREFIX}{}", setting.replace('.', "_").to_uppercase())
 }
 
+/// What the environment says of a setting; an empty variable says nothing.
+pub fn from_environment(setting: &str) -> Option<String> {
+    env::var(variable(setting)).ok().filter(|text| !text.trim().is_empty())
+}
+
 impl Layers {
     /// Reads the job file, if there is one, and the environment.
     pub fn read(job: Option<&Path>) -> Result<Self, Failure> {

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 
 use args::{Arguments, Command, Common, LogFormat};
 use failure::{BUG, Failure};
+use layers::Layers;
 use told::Told;
 
 /// What a command that came to its end has to say.
@@ -64,11 +65,16 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::read();
     begin_logging(&arguments.common);
     let common = arguments.common.clone();
-    let told = Arc::new(match &arguments.command {
-        Command::Match(flags) => Told::of(flags),
-        _ => Told::nobody(),
-    });
-    let done = catch_unwind(AssertUnwindSafe(|| run(arguments, &told)));
+    // Read once: a job may come down a pipe.
+    let (told, layers) = match &arguments.command {
+        Command::Match(flags) => {
+            let layers = Layers::read(flags.job.as_deref());
+            (Told::of(flags, layers.as_ref().ok()), Some(layers))
+        }
+        _ => (Told::nobody(), None),
+    };
+    let told = Arc::new(told);
+    let done = catch_unwind(AssertUnwindSafe(|| run(arguments, &told, layers)));
     let done = done.unwrap_or_else(|_| {
         Err(Failure::new(BUG, "an internal error; nothing was published; please report it"))
     });
@@ -139,13 +145,21 @@ fn begin_logging(common: &Common) {
     }
 }
 
-fn run(arguments: Arguments, told: &Arc<Told>) -> Result<Done, Failure> {
+/// `layers` are those of a match, where they are read already.
+fn run(
+    arguments: Arguments,
+    told: &Arc<Told>,
+    layers: Option<Result<Layers, Failure>>,
+) -> Result<Done, Failure> {
     let common = &arguments.common;
     let threads = common.threads.map_or(0, usize::from);
     let threads = Threads::new(threads)
         .map_err(|error| Failure::new(failure::IO, format!("cannot start threads: {error}")))?;
     threads.run(|| match &arguments.command {
-        Command::Match(flags) => commands::run_match(flags, common, told),
+        Command::Match(flags) => {
+            let layers = layers.unwrap_or_else(|| Layers::read(flags.job.as_deref()))?;
+            commands::run_match((flags, &layers), common, told)
+        }
         Command::Validate(flags) => validation::validate(flags, common),
         Command::Normalise(flags) => commands::normalise(flags, common),
         Command::Explain(flags) => commands::explain(flags),

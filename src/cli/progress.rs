@@ -29,7 +29,8 @@ pub struct Progress {
 impl Progress {
     /// Begins to show how much of the job's input is read.
     pub fn begin(job: &Job, meter: Arc<Meter>) -> Self {
-        let (total, export) = (input_bytes(job), bytes_of(&job.accounts.locations));
+        let export = bytes_of(&job.accounts.locations);
+        let total = export.zip(other_bytes(job)).map(|(export, others)| export + others);
         let (stop, stopped) = mpsc::channel::<()>();
         let is_terminal = io::stderr().is_terminal();
         let thread = thread::spawn(move || {
@@ -107,11 +108,11 @@ fn log(meter: &Meter, total: Option<u64>, begun: Instant) {
     );
 }
 
-/// Bytes of all inputs; none where one of them is a pipe, whose end nobody knows.
-fn input_bytes(job: &Job) -> Option<u64> {
+/// Bytes of all inputs but the export; none where one of them is a pipe, whose end nobody knows.
+fn other_bytes(job: &Job) -> Option<u64> {
     let lists = job.lists.iter().flat_map(|list| &list.files.locations);
     let opt_outs = job.opt_outs.locations().unwrap_or_default();
-    bytes_of(job.accounts.locations.iter().chain(lists).chain(&opt_outs))
+    bytes_of(lists.chain(&opt_outs))
 }
 
 fn bytes_of<'a>(locations: impl IntoIterator<Item = &'a Location>) -> Option<u64> {

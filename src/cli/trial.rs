@@ -2,7 +2,6 @@
 
 use phonematch::job::Ending;
 use phonematch::share::Share;
-use serde_json::{Value, json};
 
 use super::args::MatchFlags;
 use super::failure::Failure;
@@ -45,12 +44,4 @@ pub fn is_one(dry_run: Option<bool>, sample: Option<&str>) -> bool {
 /// What is said of a sample, wherever its result is named.
 pub fn sampled(share: Share) -> String {
     format!("a sample of {share} of all people: not for delivery, told to no advertiser")
-}
-
-/// What the final line of JSON says of a rehearsal and of a sample.
-pub fn mark(line: &mut Value, ending: Ending, sample: Option<Share>) {
-    if let Value::Object(fields) = line {
-        fields.insert("dry_run".to_owned(), (ending == Ending::Rehearse).into());
-        fields.insert("sample".to_owned(), json!(sample));
-    }
 }

@@ -4,7 +4,6 @@
 //! added, each with one write, so that several jobs may share a file and none takes away another's.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -14,7 +13,7 @@ use super::{lineage, metrics};
 use crate::cli::args::MatchFlags;
 use crate::cli::failure::Failure;
 use crate::cli::job_file::{self, JobFile, wrong};
-use crate::cli::layers::{self, Layers, Placed, variable};
+use crate::cli::layers::{self, Layers, Placed, from_environment};
 use crate::cli::trial;
 
 /// The files that a run is told in.
@@ -54,10 +53,10 @@ impl ToldFiles {
 
     /// The same, and the job's name, also of a job that is wrong somewhere else: that it is wrong
     /// is what has to be told.
-    pub fn named(flags: &MatchFlags) -> (Self, String) {
+    pub fn named(flags: &MatchFlags, layers: Option<&Layers>) -> (Self, String) {
         let stem = flags.job.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
         let stem = stem.unwrap_or_default().to_owned();
-        if let Ok(layers) = Layers::read(flags.job.as_deref()) {
+        if let Some(layers) = layers {
             let name = layers.job.name().map_or(stem, str::to_owned);
             let (dry_run, sample) = (layers.job.dry_run, layers.job.sample.as_deref());
             let sample = flags.sample.as_deref().or(sample);
@@ -65,14 +64,14 @@ impl ToldFiles {
                 return (Self::default(), name);
             }
             // What the job will be refused for is not done before that.
-            return (job_file::told_files(flags, &layers).unwrap_or_default(), name);
+            return (job_file::told_files(flags, layers).unwrap_or_default(), name);
         }
         let text = flags.job.as_deref().and_then(|job| fs::read_to_string(job).ok());
         let in_file = layers::placed(&text.unwrap_or_default());
         let base = flags.job.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let said = |setting: &str| {
             let in_file = || in_file.get(setting)?.value.as_str().map(|path| base.join(path));
-            env::var_os(variable(setting)).map(PathBuf::from).or_else(in_file)
+            from_environment(setting).map(PathBuf::from).or_else(in_file)
         };
         if is_said_to_be_a_trial(flags, &in_file) {
             return (Self::default(), stem);
@@ -122,14 +121,12 @@ impl ToldFiles {
 /// Whether a job that cannot be read as a whole says to be a trial.
 fn is_said_to_be_a_trial(flags: &MatchFlags, in_file: &BTreeMap<String, Placed>) -> bool {
     let in_file = |setting: &str| in_file.get(setting).map(|placed| &placed.value);
-    let dry_run = || match env::var(variable("dry_run")) {
-        Ok(word) => Some(word == "true"),
-        Err(_) => in_file("dry_run")?.as_bool(),
+    let dry_run = || {
+        let said = from_environment("dry_run").map(|word| word == "true");
+        said.or_else(|| in_file("dry_run")?.as_bool())
     };
-    let sample = || match env::var(variable("sample")) {
-        Ok(text) => Some(text),
-        Err(_) => in_file("sample")?.as_str().map(str::to_owned),
-    };
+    let sample =
+        || from_environment("sample").or_else(|| in_file("sample")?.as_str().map(str::to_owned));
     let sample = flags.sample.clone().or_else(sample);
     trial::is_one(flags.dry_run.or_else(dry_run), sample.as_deref())
 }

@@ -26,6 +26,7 @@ pub use files::{Kept, ToldFiles};
 
 use super::args::MatchFlags;
 use super::failure::INTERRUPTED;
+use super::layers::Layers;
 use files::{NotWritten, place};
 use lineage::{Dataset, Ended, Transition};
 use metrics::{Figures, Snapshot};
@@ -82,8 +83,9 @@ impl Told {
     }
 
     /// Of a run that begins now. It is known here where to tell of it even where the job is wrong.
-    pub fn of(flags: &MatchFlags) -> Self {
-        let (files, name) = ToldFiles::named(flags);
+    /// `layers` are none where they cannot be read.
+    pub fn of(flags: &MatchFlags, layers: Option<&Layers>) -> Self {
+        let (files, name) = ToldFiles::named(flags, layers);
         let started_at = Timestamp::now();
         let run = (!files.are_none()).then(|| Run {
             started_at,
@@ -97,31 +99,38 @@ impl Told {
 
     /// The job is sound and its run begins.
     pub fn begins(&self, job: &Job) {
+        if self.files.are_none() {
+            return;
+        }
+        let is_there = job.if_exists == IfExists::Skip && job.out.exists();
+        let is_told = self.files.openlineage.is_some() && !is_there;
+        // Not under the lock: a signal must not have to wait for a file system that hangs.
+        let inputs = if is_told { inputs_of(job) } else { Vec::new() };
         let event = self.with_run(|run| {
             run.job = job.name.to_string();
-            let is_there = job.if_exists == IfExists::Skip && job.out.exists();
             run.opening = if is_there { Opening::Needless } else { Opening::Told };
-            (!is_there).then(|| run.start(&inputs_of(job)))
+            is_told.then(|| run.start(&inputs))
         });
-        // Not under the lock: a signal must not have to wait for a file system that hangs.
         event.flatten().into_iter().for_each(|event| self.add(event));
     }
 
     /// The run is published.
     pub fn published(&self, folder: &Path, report: &Report) {
-        let report = Some(Box::new(report.clone()));
-        let folder = folder.to_owned();
-        self.with_run(|run| run.landed = Some(Landed { folder, report, by: By::ThisRun }));
+        self.with_run(|run| {
+            let (folder, report) = (folder.to_owned(), Some(Box::new(report.clone())));
+            run.landed = Some(Landed { folder, report, by: By::ThisRun });
+        });
     }
 
     /// The run folder was there already: its own report says what there is to say.
     pub fn skipped(&self, folder: &Path) {
-        self.with_run(|run| {
-            let text = std::fs::read(folder.join(REPORT)).ok();
-            let report = text.and_then(|text| serde_json::from_slice(&text).ok());
-            let folder = folder.to_owned();
-            run.landed = Some(Landed { folder, report, by: By::AnEarlierOne });
-        });
+        if self.files.are_none() {
+            return;
+        }
+        let text = std::fs::read(folder.join(REPORT)).ok();
+        let report = text.and_then(|text| serde_json::from_slice(&text).ok());
+        let landed = Landed { folder: folder.to_owned(), report, by: By::AnEarlierOne };
+        self.with_run(|run| run.landed = Some(landed));
     }
 
     /// The command comes to its end. Whoever comes second says nothing.
@@ -131,6 +140,9 @@ impl Told {
         let ended_at = Timestamp::now();
         if let Some(path) = &self.files.metrics {
             complain("the metrics file", path, write_metrics(path, &run, exit_code, ended_at));
+        }
+        if self.files.openlineage.is_none() {
+            return;
         }
         match run.opening {
             Opening::Needless => return,
