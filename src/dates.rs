@@ -201,15 +201,10 @@ fn whole_day(date: Date) -> (i64, i64) {
     (first, first + SECONDS_A_DAY - 1)
 }
 
-/// Days by the arithmetic of Hinnant, "chrono-compatible low-level date algorithms" (2013): years
-/// begin in March, so that a leap day is a year's last.
+/// The first second of a day in UTC.
 fn first_second(date: Date) -> i64 {
-    let (month, day) = (i64::from(date.month()), i64::from(date.day()));
-    let year = i64::from(date.year()) - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    (days - 719_468) * SECONDS_A_DAY
+    const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+    date.duration_since(EPOCH).as_secs()
 }
 
 #[cfg(test)]

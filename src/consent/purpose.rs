@@ -82,6 +82,12 @@ impl Purpose {
         matches!(self, Self::FriendSuggestions)
     }
 
+    /// Whether what comes out hangs on who a person is over all lists: pairs of them, and messages.
+    #[must_use]
+    pub const fn joins_people(self) -> bool {
+        matches!(self, Self::FriendSuggestions | Self::BusinessMessaging)
+    }
+
     /// Whether somebody outside gets files of their own.
     #[must_use]
     pub const fn has_advertiser(self) -> bool {

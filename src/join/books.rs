@@ -8,14 +8,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::same::FirstForms;
 use super::{ListIndex, ListNo, ListStore, Member, ScratchError, SlotNo, Stored, Stretch};
 use crate::key::MatchKey;
 
 /// The owners whose books hold more numbers than a policy allows.
 #[derive(Default)]
 pub struct LargeBooks {
-    /// The slot of the first form of whoever stands in lists in the second one too.
-    first_of: HashMap<SlotNo, SlotNo>,
+    forms: FirstForms,
     /// By the key of the owner's first form.
     owners: HashSet<MatchKey>,
 }
@@ -30,13 +30,10 @@ impl LargeBooks {
     /// `canaries`, is nobody's book.
     #[must_use]
     pub fn of(index: &ListIndex, most: u64, canaries: ListNo) -> Self {
-        let forms = Self::with_forms_of(index);
+        let forms = FirstForms::of(index);
         let contacts = || {
             let listed = index.members().filter(|member| member.list != canaries);
-            listed.filter_map(|member| {
-                let owner = index.owner_slot(member.owner?)?;
-                Some((forms.first(owner), member.slot))
-            })
+            listed.filter_map(|member| Some((forms.first(index.owner_of(&member)?), member.slot)))
         };
         // A number that several lists have is counted for each here, so few books are looked at twice.
         let mut rows = vec![0_u32; index.slots_len()];
@@ -50,7 +47,7 @@ impl LargeBooks {
         let books = long.chunk_by(|(one, _), (other, _)| one == other);
         let large = books.filter(|book| book.len() as u64 > most);
         let owners = large.map(|book| index.key(book[0].0)).collect();
-        Self { owners, ..forms }
+        Self { forms, owners }
     }
 
     /// The same where the rows are in a store, and `index` holds whom its passes have found. Owners
@@ -65,7 +62,7 @@ impl LargeBooks {
         most: u64,
         room: u64,
     ) -> Result<Self, ScratchError> {
-        let mut books = Self::with_forms_of(index);
+        let mut books = Self { forms: FirstForms::of(index), owners: HashSet::new() };
         let needed = store.owners().saturating_mul(OWNER_BYTES);
         let sweeps = needed.div_ceil(room.max(1)).clamp(1, MOST_SWEEPS);
         let mut contacts = Vec::new();
@@ -93,11 +90,11 @@ impl LargeBooks {
         Ok(books)
     }
 
-    /// Whether a member is a contact in one of these books.
+    /// Whether a member is a contact in one of these books, and its owner somebody who is there.
     #[must_use]
     pub fn hold(&self, index: &ListIndex, member: &Member) -> bool {
-        let is_large = |owner| self.owners.contains(&self.first_key(index, index.owner_key(owner)));
-        !self.owners.is_empty() && member.owner.is_some_and(is_large)
+        let is_large = |owner| self.owners.contains(&index.key(self.forms.first(owner)));
+        !self.owners.is_empty() && index.owner_of(member).is_some_and(is_large)
     }
 
     /// How many owners there are.
@@ -106,17 +103,8 @@ impl LargeBooks {
         self.owners.len() as u64
     }
 
-    fn with_forms_of(index: &ListIndex) -> Self {
-        let first_of = index.twins.iter().map(|(&first, &second)| (second, first)).collect();
-        Self { first_of, owners: HashSet::new() }
-    }
-
-    fn first(&self, slot: SlotNo) -> SlotNo {
-        self.first_of.get(&slot).copied().unwrap_or(slot)
-    }
-
     fn first_key(&self, index: &ListIndex, key: MatchKey) -> MatchKey {
-        index.find(key).map_or(key, |slot| index.key(self.first(slot)))
+        index.find(key).map_or(key, |slot| index.key(self.forms.first(slot)))
     }
 }
 

@@ -319,16 +319,17 @@ impl ListIndex {
         }
     }
 
-    /// An owner's key, as lists have it.
-    #[must_use]
-    pub fn owner_key(&self, owner: OwnerNo) -> MatchKey {
-        self.owners.key(owner)
-    }
-
     /// An owner's slot; none when nobody has the number.
     #[must_use]
     pub fn owner_slot(&self, owner: OwnerNo) -> Option<SlotNo> {
         self.owners.slot(owner)
+    }
+
+    /// The slot of whoever has a member among the contacts; none where nobody has, or nobody has the
+    /// owner's number.
+    #[must_use]
+    pub fn owner_of(&self, member: &Member) -> Option<SlotNo> {
+        self.owner_slot(member.owner?)
     }
 
     /// Looks up which slots are owners'.

@@ -9,6 +9,22 @@ use std::collections::HashMap;
 
 use super::{ListIndex, ListNo, SlotNo};
 
+/// Which slot stands for a person who is in lists in both forms: the first form's.
+#[derive(Default)]
+pub(super) struct FirstForms(HashMap<SlotNo, SlotNo>);
+
+impl FirstForms {
+    /// Of everybody whose account has told.
+    pub(super) fn of(index: &ListIndex) -> Self {
+        Self(index.twins.iter().map(|(&first, &second)| (second, first)).collect())
+    }
+
+    /// The slot of the person's first form; the slot itself where no other is known.
+    pub(super) fn first(&self, slot: SlotNo) -> SlotNo {
+        self.0.get(&slot).copied().unwrap_or(slot)
+    }
+}
+
 /// Members that are one with another, as far as accounts have told.
 #[derive(Debug, Default)]
 pub struct SameMembers {
@@ -40,13 +56,12 @@ impl ListIndex {
         if self.twins.is_empty() {
             return SameMembers::default();
         }
-        let first_of: HashMap<_, _> =
-            self.twins.iter().map(|(&first, &second)| (second, first)).collect();
-        let first = |slot: SlotNo| first_of.get(&slot).copied().unwrap_or(slot);
+        let forms = FirstForms::of(self);
+        let first = |slot: SlotNo| forms.first(slot);
         let is_twin = |slot: SlotNo| first(slot) != slot || self.twins.contains_key(&slot);
         let mut sets: HashMap<(ListNo, Option<SlotNo>, SlotNo), Vec<u32>> = HashMap::new();
         for (at, member) in (0..).zip(self.members()) {
-            let owner = member.owner.and_then(|owner| self.owner_slot(owner));
+            let owner = self.owner_of(&member);
             if is_twin(member.slot) || owner.is_some_and(is_twin) {
                 let who = (member.list, owner.map(first), first(member.slot));
                 sets.entry(who).or_default().push(at);

@@ -50,8 +50,7 @@ impl Against<'_> {
     /// Whether it must be known who is behind a slot, in whichever form lists have the number:
     /// messages of all lists go to one person, and pairs join people.
     fn identifies(&self, index: &ListIndex) -> bool {
-        let joins = self.purpose.takes_pairs() || self.purpose == Purpose::BusinessMessaging;
-        joins && index.forms() != [Form::E164]
+        self.purpose.joins_people() && index.forms() != [Form::E164]
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) fn check(index: &ListIndex, list: ListNo, purpose: Purpose) -> Result
     }
     let stays = |slot: SlotNo| index.fate(slot) == Fate::Barred && index.is_matched(slot);
     let escaped = canaries.any(|member| {
-        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        let owner = index.owner_of(&member);
         let owner_stays = owner.map_or(!purpose.takes_pairs(), stays);
         !stays(member.slot) || !owner_stays || index.member_fate(&member) != Fate::Barred
     });

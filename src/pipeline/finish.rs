@@ -309,7 +309,7 @@ fn settle(joined: &mut Joined, release: &Release) -> RegionCounts {
     let mut best = vec![RowOutcome::Unmatched; index.slots_len()];
     for (at, member) in (0..).zip(index.members()) {
         let outcome = outcome(at);
-        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        let owner = index.owner_of(&member);
         for slot in iter::once(member.slot).chain(owner) {
             // Who said no at the other end of a pair is nobody to this one.
             let is_others = outcome == RowOutcome::Barred && index.fate(slot) != Fate::Barred;
@@ -317,7 +317,7 @@ fn settle(joined: &mut Joined, release: &Release) -> RegionCounts {
             let best = &mut best[slot.index()];
             *best = (*best).max(own);
         }
-        let is_matched = index.member_fate(&member) == Fate::Matched
+        let is_matched = matches!(outcome, RowOutcome::Released | RowOutcome::Withheld(_))
             && kept_back.reason(at).is_none()
             && member.list != joined.canary_list;
         let tells =

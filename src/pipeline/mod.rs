@@ -209,8 +209,7 @@ fn run_once(job: &Job, watch: &Watch) -> Result<Outcome, RunError> {
 /// Refuses a sample where the policy's promises are about all people.
 fn check_sample(job: &Job) -> Result<(), RunError> {
     let purpose = job.purpose;
-    let joins_people = purpose.takes_pairs() || job.policy.messaging.is_some();
-    let takes_one = purpose.takes_lists() && !joins_people;
+    let takes_one = purpose.takes_lists() && !purpose.joins_people();
     if job.drawn().is_none() || takes_one { Ok(()) } else { Err(RunError::NoSample { purpose }) }
 }
 
@@ -266,7 +265,7 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
 
     let decided =
         timings.time(Stage::Privacy, || figures::decide(begun, &joint, canary_list, watch))?;
-    let barred = barred(&joint.index, job, keyer, &no.suppressions);
+    let barred = timings.time(Stage::Audit, || barred(&joint.index, job, keyer, &no.suppressions));
     let Joint { index, accounts, passes, store, .. } = joint;
     drop(store);
     let joined = finish::Joined {

@@ -147,7 +147,7 @@ pub(super) fn read(
         OptOuts { suppressions: Suppressions::new(road.aliases), inputs: Vec::new(), seen };
     let mut first = None;
     for location in &locations {
-        if !check_age(location, rules, SystemTime::now())? {
+        if !check_age((location, written(location)?), rules, SystemTime::now())? {
             continue;
         }
         let Some(mut reader) = road.open(location, watch)? else {
@@ -225,7 +225,8 @@ fn look(source: &OptOutSource) -> Result<Vec<Seen>, RunError> {
 /// True when the source is still what was read.
 pub(super) fn are_unchanged(job: &Job, seen: &[Seen]) -> Result<bool, RunError> {
     for location in job.opt_outs.locations()? {
-        check_age(&location, &job.policy.opt_outs, SystemTime::now())?;
+        let written = written(&location)?;
+        check_age((&location, written), &job.policy.opt_outs, SystemTime::now())?;
     }
     Ok(look(&job.opt_outs)? == seen)
 }
@@ -278,19 +279,20 @@ pub(super) fn refuse_empty(location: &Location, rules: &OptOutRules) -> Result<(
     }
 }
 
-/// Checks that the file is there and neither stale nor from the future. False when it is not there
+/// Checks that a file, of which is known when it was written, is there and neither stale nor from
+/// the future. False when it is not there
 /// and the policy allows that.
 pub(super) fn check_age(
-    location: &Location,
+    (location, written): (&Location, Written),
     rules: &OptOutRules,
     now: SystemTime,
-) -> Result<bool, RunError> {
-    match (written(location)?, rules.when_missing) {
+) -> Result<bool, OptOutError> {
+    match (written, rules.when_missing) {
         (Written::At(modified), _) => check_time(location, modified, rules, now)?,
         (Written::Sometime, _) => {}
         (Written::Never, Gate::Allow) => return Ok(false),
         (Written::Never, Gate::Refuse) => {
-            return Err(OptOutError::Missing { location: location.clone() }.into());
+            return Err(OptOutError::Missing { location: location.clone() });
         }
     }
     Ok(true)

@@ -333,7 +333,7 @@ fn check_columns(policy: &Policy) -> Result<(), PolicyError> {
     demand(has_phones || !lists, "columns", "a list needs phone or phone_sha256")?;
     demand(lists || policy.columns.list.is_empty(), "columns", "the purpose reads no list")?;
     demand(
-        list(Field::OwnerPhone) == (purpose == Purpose::FriendSuggestions),
+        list(Field::OwnerPhone) == purpose.takes_pairs(),
         "columns",
         "owner_phone is for lists of friend_suggestions, which need it",
     )?;

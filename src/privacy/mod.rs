@@ -335,7 +335,7 @@ fn judge(counted: &Counted, figure: Figure, (index, policy): (&ListIndex, &Polic
 /// The keys of both ends of a pair, none of a person alone. Pairs join people, so each is known by
 /// one key, in whichever form a list has the number.
 fn keys(index: &ListIndex, person: &Person) -> [Option<MatchKey>; 2] {
-    let owner = index.member(person.member).owner.and_then(|owner| index.owner_slot(owner));
+    let owner = index.owner_of(&index.member(person.member));
     [owner.map(|_| index.person(person.slot)), owner.map(|owner| index.person(owner))]
 }
 

@@ -44,7 +44,7 @@ impl Gates<'_> {
         if self.large_books.hold(index, member) {
             return Some(WithholdReason::TooManyContacts);
         }
-        let owner = member.owner.and_then(|owner| index.owner_slot(owner));
+        let owner = index.owner_of(member);
         let of_slot = |slot| self.reason_of(index, (member, slot), dates);
         of_slot(member.slot).or_else(|| owner.and_then(of_slot))
     }

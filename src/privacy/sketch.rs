@@ -33,8 +33,8 @@ const BLOCK: usize = 8;
 /// list length / 2⁶¹.
 const CHECKS: u32 = 2;
 
-/// Where a recipient's lists are evaluated.
-pub struct Points(Vec<u64>);
+/// Where a recipient's lists are evaluated: the powers of each point, up to a block's degree.
+pub struct Points(Vec<[u64; BLOCK + 1]>);
 
 impl Points {
     /// The points that tell differences below `limit`. Fewer are a prefix of more.
@@ -42,7 +42,12 @@ impl Points {
     pub fn new(secret: &Secret, recipient: &str, limit: NonZeroU32) -> Self {
         let mut stream = Stream::new(secret, recipient, &[b"sketch"]);
         let count = limit.get() - 1 + CHECKS;
-        Self((0..count).map(|_| stream.number_below(PRIME)).collect())
+        Self((0..count).map(|_| powers(stream.number_below(PRIME))).collect())
+    }
+
+    /// The points themselves.
+    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().map(|powers| powers[1])
     }
 }
 
@@ -57,17 +62,16 @@ impl Sketch {
     /// Evaluates a list of distinct keys, in any order.
     #[must_use]
     pub fn of(points: &Points, keys: &[MatchKey]) -> Self {
-        let powers: Vec<_> = points.0.iter().map(|&point| powers(point)).collect();
         let mut values = vec![1; points.0.len()];
         let (blocks, rest) = keys.as_chunks();
         for block in blocks {
             let polynomial = multiplied_out(&block.map(member));
-            for (value, powers) in values.iter_mut().zip(&powers) {
+            for (value, powers) in values.iter_mut().zip(&points.0) {
                 *value = multiply(*value, evaluate(&polynomial, powers));
             }
         }
         for member in rest.iter().map(|&key| member(key)) {
-            for (value, &point) in values.iter_mut().zip(&points.0) {
+            for (value, point) in values.iter_mut().zip(points.iter()) {
                 *value = multiply(*value, subtract(point, member));
             }
         }
@@ -108,7 +112,7 @@ impl Sketch {
         let (long, short) =
             if self.numbers < other.numbers { (other, self) } else { (self, other) };
         let degrees = Degrees { long: (most + surplus) / 2, short: (most - surplus) / 2 };
-        let row = |at: usize| degrees.equation(points.0[at], long.values[at], short.values[at]);
+        let row = |at: usize| degrees.equation(points.0[at][1], long.values[at], short.values[at]);
         has_solution((0..most + CHECKS as usize).map(row).collect(), most)
     }
 
@@ -355,11 +359,11 @@ mod tests {
         let points = points(50);
         for length in [0, 1, 7, 8, 9, 16, 100] {
             let keys = keys(0..length);
-            let value = |&point: &u64| {
+            let value = |point: u64| {
                 let factor = |&key| subtract(point, member(key));
                 keys.iter().map(factor).fold(1, multiply)
             };
-            let expected: Vec<_> = points.0.iter().map(value).collect();
+            let expected: Vec<_> = points.iter().map(value).collect();
             assert_eq!(Sketch::of(&points, &keys).values, expected, "{length}");
         }
     }

@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use super::super::gates::{self, BrokenGate, Matched};
-use super::super::opt_outs::{self, Written};
+use super::super::opt_outs::Written;
 use super::super::{PreviousRuns, RunError};
 use super::{Context, GateCheck, GateOutcome, MatchCheck, Seen};
-use crate::input::{Facts, Location, Role};
+use crate::input::{Facts, Role};
 use crate::job::Gates;
 use crate::policy::{Gate, OptOutRules};
 use crate::share::Share;
@@ -27,17 +27,17 @@ pub(super) struct OptOutSeen {
 }
 
 impl OptOutSeen {
-    /// Looks whether a file is there, and when it was modified.
-    pub(super) fn look_at(&mut self, location: &Location, now: SystemTime) {
+    /// Looks whether a file is there, and when it was modified; none where nobody can tell.
+    pub(super) fn look_at(&mut self, written: Option<Written>, now: SystemTime) {
         self.files += 1;
-        let modified = match opt_outs::written(location) {
-            Ok(Written::At(modified)) => modified,
-            Ok(Written::Never) => {
+        let modified = match written {
+            Some(Written::At(modified)) => modified,
+            Some(Written::Never) => {
                 self.missing += 1;
                 return;
             }
             // Whoever reads it says why it cannot be read.
-            Ok(Written::Sometime) | Err(_) => return,
+            Some(Written::Sometime) | None => return,
         };
         let minutes = |from: SystemTime, to: SystemTime| {
             to.duration_since(from).map_or(0, |distance| distance.as_secs() / 60)

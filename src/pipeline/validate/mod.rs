@@ -172,10 +172,13 @@ fn opt_outs(
     let mut first = None;
     for location in &locations.unwrap_or_default() {
         let now = SystemTime::now();
-        source.look_at(location, now);
+        let written = seen.have(opt_outs::written(location))?;
+        source.look_at(written, now);
         // A source that is stale is read all the same: its rows have more to tell.
-        let is_there = seen.have(opt_outs::check_age(location, rules, now))?.unwrap_or(true);
-        if !is_there || opt_outs::written(location).is_ok_and(|it| it == Written::Never) {
+        if let Some(written) = written {
+            seen.have(opt_outs::check_age((location, written), rules, now))?;
+        }
+        if written == Some(Written::Never) {
             continue;
         }
         let Some(reader) = seen.have(road.open(location, watch))? else { continue };
