@@ -173,15 +173,9 @@ impl OptOutSource {
     pub fn locations(&self) -> Result<Vec<Location>, InputError> {
         let mut locations = Vec::new();
         for pattern in &self.patterns {
-            // The store of a plain address is asked when the object is looked at.
             let path = self.base.join(pattern);
-            if let Some(url) = input::object(Role::OptOuts, pattern)?
-                && !url.is_pattern()
-            {
-                locations.push(Location::Object(url));
-                continue;
-            }
-            let is_plain = !pattern.contains(['*', '?', '[']) && pattern != "-";
+            let is_path = pattern != "-" && ObjectUrl::read(pattern).is_none();
+            let is_plain = is_path && !pattern.contains(input::WILDCARDS);
             if is_plain && !path.exists() {
                 locations.push(Location::Path(path));
             } else {

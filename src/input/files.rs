@@ -16,6 +16,16 @@ use super::error::{InputError, Place};
 use super::{Location, Role, object_pattern};
 use crate::store::{ObjectUrl, UrlFault};
 
+/// What makes a pattern of a path or of an address.
+pub(crate) const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// What a pattern matches: what a shell would give for it.
+pub(super) const AS_IN_A_SHELL: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
 /// The inputs that the patterns of a role mean, in the patterns' order; relative ones from `base`.
 ///
 /// # Errors
@@ -37,7 +47,7 @@ pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Locati
             continue;
         }
         let literal = base.join(pattern);
-        if pattern.contains(['*', '?', '[']) && fs::symlink_metadata(&literal).is_err() {
+        if pattern.contains(WILDCARDS) && fs::symlink_metadata(&literal).is_err() {
             locations.extend(matches(role, pattern, base)?.into_iter().map(Location::Path));
         } else {
             locations.push(Location::Path(literal));
@@ -66,7 +76,7 @@ pub fn expand(role: Role, patterns: &[String], base: &Path) -> Result<Vec<Locati
 /// # Errors
 ///
 /// When it is the address of a store and names no object.
-pub(crate) fn object(role: Role, pattern: &str) -> Result<Option<ObjectUrl>, InputError> {
+fn object(role: Role, pattern: &str) -> Result<Option<ObjectUrl>, InputError> {
     let bad = |fault| {
         // Where credentials may stand in it, it is not shown.
         let shown = if fault == UrlFault::Credentials { "" } else { pattern };
@@ -88,13 +98,8 @@ fn matches(role: Role, pattern: &str, base: &Path) -> Result<Vec<PathBuf>, Input
             _ => format!("{}/{pattern}", glob::Pattern::escape(base)),
         }
     };
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
     let mut paths = vec![];
-    for path in glob::glob_with(&full, options).map_err(|cause| bad(cause.msg))? {
+    for path in glob::glob_with(&full, AS_IN_A_SHELL).map_err(|cause| bad(cause.msg))? {
         paths.push(path.map_err(|cause| InputError::Unreadable {
             at: place(cause.path().to_owned()),
             cause: cause.into(),

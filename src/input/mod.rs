@@ -36,8 +36,8 @@ mod text;
 
 pub use batch::{Batch, Column};
 pub use error::{ErrorKind, HeaderNames, InputError, Place};
+pub(crate) use files::WILDCARDS;
 pub use files::expand;
-pub(crate) use files::object;
 pub use header::{ColumnsFound, FoundColumn};
 pub use part::{Batches, Part, Splitter, Unplaced};
 pub use reader::{BatchReader, Facts, open, open_stream};

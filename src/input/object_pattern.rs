@@ -4,6 +4,7 @@
 //! their bytes. A pattern is walked part by part, so that only what it can mean is listed.
 
 use super::error::{InputError, Place};
+use super::files::{AS_IN_A_SHELL, WILDCARDS};
 use super::{Location, Role};
 use crate::store::{ObjectUrl, Store};
 
@@ -59,7 +60,7 @@ enum Part<'a> {
 fn parts<'a>(at: &Place, url: &'a ObjectUrl) -> Result<Vec<Part<'a>>, InputError> {
     let bad = |what| InputError::BadPattern { at: at.clone(), what };
     let part = |part: &'a str| {
-        if !part.contains(['*', '?', '[']) {
+        if !part.contains(WILDCARDS) {
             return Ok(Part::Plain(part));
         }
         if part.contains("**") {
@@ -75,11 +76,6 @@ fn below(prefix: &str, name: &str) -> String {
 }
 
 fn is_match(pattern: &glob::Pattern, key: &str) -> bool {
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
     let name = key.rsplit('/').next().unwrap_or_default();
-    pattern.matches_with(name, options)
+    pattern.matches_with(name, AS_IN_A_SHELL)
 }

@@ -95,7 +95,7 @@ impl Kept {
 impl StoredRun {
     /// The run at an address; none when there is no manifest.
     pub(super) fn open(url: &ObjectUrl) -> Result<Option<Self>, OutputError> {
-        let failed = |cause| OutputError::Store { url: url.clone(), cause };
+        let failed = OutputError::in_store(url);
         let store = Arc::new(Store::open(url).map_err(failed)?);
         let found = store.read(&key(url, MANIFEST)).map_err(failed)?;
         Ok(found.map(|found| Self::of(&store, url.clone(), &found.bytes)))
@@ -103,7 +103,7 @@ impl StoredRun {
 
     /// Every run in the folder that an address is in, but the one at the address itself.
     pub(super) fn beside(url: &ObjectUrl) -> Result<Vec<Self>, OutputError> {
-        let failed = |cause| OutputError::Store { url: url.clone(), cause };
+        let failed = OutputError::in_store(url);
         let store = Arc::new(Store::open(url).map_err(failed)?);
         let found = store.list(url.folder()).map_err(failed)?;
         let names =
@@ -128,7 +128,7 @@ impl StoredRun {
 
     fn read(&self, name: &str) -> Result<Option<bytes::Bytes>, OutputError> {
         let found = self.store.read(&key(&self.url, &format!("{}/{name}", self.folder)));
-        let found = found.map_err(|cause| OutputError::Store { url: self.url.clone(), cause })?;
+        let found = found.map_err(OutputError::in_store(&self.url))?;
         Ok(found.map(|found| found.bytes))
     }
 }

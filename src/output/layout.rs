@@ -86,7 +86,8 @@ pub(super) enum Rows {
 impl Rows {
     /// What a run for the purpose of that name writes.
     pub(super) fn of(purpose: &str) -> Self {
-        if purpose == Purpose::FriendSuggestions.name() { Self::Pairs } else { Self::People }
+        let is_of_pairs = Purpose::from_name(purpose.as_bytes()).is_some_and(Purpose::takes_pairs);
+        if is_of_pairs { Self::Pairs } else { Self::People }
     }
 
     /// The columns that say who.

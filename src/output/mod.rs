@@ -135,6 +135,11 @@ pub enum OutputError {
 }
 
 impl OutputError {
+    /// For `map_err`: what a store said of an address.
+    pub(crate) fn in_store(url: &ObjectUrl) -> impl Fn(StoreError) -> Self + Copy + '_ {
+        |cause| Self::Store { url: url.clone(), cause }
+    }
+
     /// The same of the folder that holds the file, for a file whose name is not to be said.
     #[must_use]
     pub fn of_folder(self, folder: &Path) -> Self {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
@@ -53,16 +54,25 @@ pub(super) fn each_match_in(
     bytes: impl ChunkReader + 'static,
     mut visit: impl FnMut(MatchRow<'_>),
 ) -> Result<(), NotMatches> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|_| NotMatches)?;
-    let rows = rows_of(&builder);
-    if builder.schema().fields() != matches_schema(rows).fields() {
-        return Err(NotMatches);
-    }
+    let (rows, builder) = open(bytes, matches_schema)?;
     let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|_| NotMatches)?;
     for batch in reader {
         visit_batch(&batch.map_err(|_| NotMatches)?, rows, &mut visit);
     }
     Ok(())
+}
+
+/// Opens a table, which must have the columns that its rows have.
+fn open<R: ChunkReader + 'static>(
+    bytes: R,
+    columns: impl FnOnce(Rows) -> SchemaRef,
+) -> Result<(Rows, ParquetRecordBatchReaderBuilder<R>), NotMatches> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|_| NotMatches)?;
+    let rows = rows_of(&builder);
+    match builder.schema().fields() == columns(rows).fields() {
+        true => Ok((rows, builder)),
+        false => Err(NotMatches),
+    }
 }
 
 /// What the rows of a file are, by the purpose in its footer: a table of pairs without owners is
@@ -101,11 +111,7 @@ pub(super) fn each_removed_in(
     bytes: impl ChunkReader + 'static,
     mut visit: impl FnMut(RemovedRow<'_>),
 ) -> Result<(), NotMatches> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|_| NotMatches)?;
-    let rows = rows_of(&builder);
-    if builder.schema().fields() != removed_schema(rows).fields() {
-        return Err(NotMatches);
-    }
+    let (rows, builder) = open(bytes, removed_schema)?;
     for batch in builder.build().map_err(|_| NotMatches)? {
         let batch = batch.map_err(|_| NotMatches)?;
         let text = |at: usize| batch.column(at).as_string::<i32>();
@@ -139,10 +145,7 @@ pub struct CountRow<'a> {
 /// [`NotMatches`] when the file cannot be read or has other columns.
 pub fn each_count(path: &Path, mut visit: impl FnMut(CountRow<'_>)) -> Result<(), NotMatches> {
     let file = File::open(path).map_err(|_| NotMatches)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|_| NotMatches)?;
-    if builder.schema().fields() != layout::counts_schema().fields() {
-        return Err(NotMatches);
-    }
+    let (_, builder) = open(file, |_| layout::counts_schema())?;
     for batch in builder.build().map_err(|_| NotMatches)? {
         let batch = batch.map_err(|_| NotMatches)?;
         let [regions, oses] = [0, 1].map(|at| batch.column(at).as_string::<i32>());

@@ -65,7 +65,7 @@ impl StoredPlace {
     /// Why the store does not tell.
     pub fn is_taken(url: &ObjectUrl) -> Result<bool, OutputError> {
         let found = Store::open(url).and_then(|store| store.read(&key(url, MANIFEST)));
-        let failed = |cause| OutputError::Store { url: url.clone(), cause };
+        let failed = OutputError::in_store(url);
         found.map(|found| found.is_some()).map_err(failed)
     }
 
@@ -82,7 +82,7 @@ impl StoredPlace {
         if_exists: IfExists,
         drawn: Option<Share>,
     ) -> Result<Opening, OutputError> {
-        let failed = |cause| OutputError::Store { url: url.clone(), cause };
+        let failed = OutputError::in_store(url);
         let store = Store::open(url).map_err(failed)?;
         let key = key(url, MANIFEST);
         let found = match store.read(&key).map_err(failed)? {
@@ -148,7 +148,7 @@ impl StoredPlace {
     }
 
     fn failed(&self, cause: StoreError) -> OutputError {
-        OutputError::Store { url: self.url.clone(), cause }
+        OutputError::in_store(&self.url)(cause)
     }
 
     /// Folders of other runs that are in the place; none where the store does not tell.

@@ -75,12 +75,9 @@ pub(crate) struct Whole {
     pub tag: String,
 }
 
-/// When an object is to be written.
+/// What must be so for an object to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Condition<'a> {
-    /// In any case.
-    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "nothing is written"))]
-    None,
     /// Where there is none (`If-None-Match: *`).
     Absent,
     /// Where it still has this entity tag (`If-Match`).

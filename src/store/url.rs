@@ -141,7 +141,7 @@ impl ObjectUrl {
 
     /// Whether it means several objects. In a web address these letters are plain ones.
     pub(crate) fn is_pattern(&self) -> bool {
-        !self.0.scheme.is_web() && self.0.key.contains(['*', '?', '['])
+        !self.0.scheme.is_web() && self.0.key.contains(crate::input::WILDCARDS)
     }
 
     #[cfg(feature = "object-store")]

@@ -58,14 +58,17 @@ impl Store {
         bytes: Vec<u8>,
         condition: Condition<'_>,
     ) -> Result<(), StoreError> {
-        let path = self.path(key)?;
         let mode = match condition {
-            Condition::None => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
             Condition::Tag(tag) => {
                 PutMode::Update(UpdateVersion { e_tag: Some(tag.to_owned()), version: None })
             }
         };
+        self.put(key, bytes, mode)
+    }
+
+    fn put(&self, key: &str, bytes: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
+        let path = self.path(key)?;
         let payload = PutPayload::from(bytes);
         let written = self.wait(self.objects().put_opts(&path, payload, mode.into()));
         written.map(|_| ()).map_err(|error| meaning(&error))
@@ -81,7 +84,7 @@ impl Store {
         if length <= PART_BYTES {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(WriteError::File)?;
-            return Ok(self.write(key, bytes, Condition::None)?);
+            return Ok(self.put(key, bytes, PutMode::Overwrite)?);
         }
         let path = self.path(key)?;
         let upload = self.wait(self.objects().put_multipart(&path));
