@@ -7,21 +7,20 @@ use std::path::Path;
 use std::process::Stdio;
 
 use phonematch::consent::Purpose;
-use phonematch::input::Location;
 use phonematch::job::{
-    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, Recipient, SeveralNumbers,
+    Identifier, Job, ListSource, MemoryBudget, Phones, Recipient, SeveralNumbers,
 };
-use phonematch::key::Secret;
-use phonematch::pipeline::{self, Outcome, Threads, Watch};
+use phonematch::pipeline::{self, Threads, Watch};
 use phonematch::report::Report;
 use phonematch::share::Share;
 use serde_json::{Value, json};
 
+use crate::support::jobs::{files, plain_job, report_of};
 use crate::support::keys::{Form, digest};
 use crate::support::people::{KINDS, Person, person};
 use crate::support::random::Random;
-use crate::support::{POLICY, SECRET_HEX, Scene, published_bytes};
+use crate::support::small_worlds::any_form;
+use crate::support::{POLICY, Scene, published_bytes};
 
 /// Everything that reaches from one part of the lists into another: people on one list in both
 /// forms and as a number, rows with several numbers, rows that come again in other files, lists
@@ -63,10 +62,6 @@ fn tangled(seed: u64) -> Scene {
     scene
 }
 
-fn any_form(random: &mut Random) -> Form {
-    random.pick(&[Form::E164, Form::Digits])
-}
-
 fn list_row(people: &[Person], random: &mut Random) -> String {
     let whom = random.pick_ref(people);
     let contact = random.pick(&["", "2025-01-01", "2023-01-01"]);
@@ -89,17 +84,13 @@ fn list_row(people: &[Person], random: &mut Random) -> String {
     }
 }
 
-const NOISE: &str = "distribution = \"discrete_gaussian\"\nspread = 1\nedge_exponent = 2\n\
+pub const NOISE: &str = "distribution = \"discrete_gaussian\"\nspread = 1\nedge_exponent = 2\n\
     repeat_below = 5\n\n[budget]\nmicro_rho = 10000000\nperiod_days = 30\n";
 
 fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
     let id = |text: &str| Identifier::from_text(text.as_bytes());
-    let files = |names: &[&str]| Files {
-        locations: names.iter().map(|name| Location::Path(scene.at(name))).collect(),
-        columns: BTreeMap::new(),
-    };
     let list = |names: &[&str], recipient: &str| ListSource {
-        files: files(names),
+        files: files(scene.path(), names),
         recipient: Recipient::OfRows { otherwise: id(recipient) },
         id: id("list"),
         country: None,
@@ -109,39 +100,17 @@ fn job(scene: &Scene, out: &str, memory: Option<MemoryBudget>) -> Job {
     let policy = POLICY
         .replace("distribution = \"none\"\n", NOISE)
         .replace("attribute_cell = 1", "attribute_cell = 4");
+    let mut job = plain_job(scene.path(), out, (Purpose::Ads, &policy));
+    job.opt_outs.patterns.push("opt_outs-hashed.csv".to_owned());
     Job {
         name: id("passes").unwrap(),
-        purpose: Purpose::Ads,
-        policy_digest: String::new(),
-        policy: toml::from_str(&policy).unwrap(),
-        secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
-        accounts: files(&["accounts-1.csv", "accounts-2.csv"]),
+        accounts: files(scene.path(), &["accounts-1.csv", "accounts-2.csv"]),
         lists: vec![
             list(&["spring-1.csv", "spring-2.csv"], "acme"),
             list(&["autumn.csv"], "globex"),
         ],
-        opt_outs: OptOutSource {
-            patterns: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
-            base: scene.path().to_owned(),
-            ..OptOutSource::default()
-        },
-        out: scene.at(out),
-        publish_to: None,
-        if_exists: IfExists::Error,
-        previous: Previous::None,
-        ledger: scene.at(&format!("{out}.ledger")),
-        history: scene.at(&format!("{out}.history")),
-        gates: Gates::NONE,
         memory,
-        sample: None,
-        ending: Ending::Publish,
-    }
-}
-
-fn report_of(job: &Job) -> Box<Report> {
-    match pipeline::run(job, &Watch::default()).unwrap() {
-        Outcome::Published { report, .. } => report,
-        other => panic!("{other:?}"),
+        ..job
     }
 }
 

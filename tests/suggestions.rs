@@ -6,19 +6,18 @@ use std::fs;
 use std::path::Path;
 
 use phonematch::consent::Purpose;
-use phonematch::input::{Field, Location};
 use phonematch::job::{
-    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, MemoryBudget, OptOutSource,
-    Phones, Previous, Recipient, SeveralNumbers,
+    Identifier, Job, ListSource, MemoryBudget, Phones, Recipient, SeveralNumbers,
 };
-use phonematch::key::Secret;
-use phonematch::pipeline::{self, Outcome, Threads, Watch};
+use phonematch::pipeline::{self, Threads, Watch};
 use phonematch::report::Report;
 use serde_json::json;
 
+use crate::support::jobs::{files, plain_job, report_of};
 use crate::support::keys::{Form, digest, token};
 use crate::support::people::{KINDS_WITHOUT_ALIAS, Person, person};
 use crate::support::random::Random;
+use crate::support::small_worlds::any_form;
 use crate::support::{SECRET_HEX, Scene, finish, phonematch, published_bytes, tables};
 
 const RECIPIENT: &str = "suggestions";
@@ -36,10 +35,6 @@ fn ready_policy() -> String {
 struct Books {
     scene: Scene,
     expected: BTreeSet<Pair>,
-}
-
-fn any_form(random: &mut Random) -> Form {
-    random.pick(&[Form::E164, Form::Digits])
 }
 
 impl Books {
@@ -97,52 +92,30 @@ impl Books {
     }
 
     fn job(&self, out: &str, memory: Option<MemoryBudget>) -> Job {
-        let scene = &self.scene;
+        let folder = self.scene.path();
         let id = |text: &str| Identifier::from_text(text.as_bytes());
-        let files = |names: &[&str]| Files {
-            locations: names.iter().map(|name| Location::Path(scene.at(name))).collect(),
-            columns: BTreeMap::<Field, String>::new(),
-        };
+        let mut job = plain_job(folder, out, (Purpose::FriendSuggestions, &ready_policy()));
+        job.opt_outs.patterns.push("opt_outs-hashed.csv".to_owned());
         Job {
             name: id("suggestions").unwrap(),
-            purpose: Purpose::FriendSuggestions,
-            policy_digest: String::new(),
-            policy: toml::from_str(&ready_policy()).unwrap(),
-            secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
-            accounts: files(&["accounts.csv"]),
             lists: vec![ListSource {
-                files: files(&["book-1.csv", "book-2.csv"]),
+                files: files(folder, &["book-1.csv", "book-2.csv"]),
                 recipient: Recipient::OfRows { otherwise: id(RECIPIENT) },
                 id: id("books"),
                 country: None,
                 phones: Phones::ByColumn,
                 several_numbers: SeveralNumbers::Reject,
             }],
-            opt_outs: OptOutSource {
-                patterns: vec!["opt_outs.csv".to_owned(), "opt_outs-hashed.csv".to_owned()],
-                base: scene.path().to_owned(),
-                ..OptOutSource::default()
-            },
-            out: scene.at(out),
-            publish_to: None,
-            if_exists: IfExists::Error,
-            previous: Previous::None,
-            ledger: scene.at("ledger"),
-            history: scene.at("history"),
-            gates: Gates::NONE,
+            ledger: self.scene.at("ledger"),
+            history: self.scene.at("history"),
             memory,
-            sample: None,
-            ending: Ending::Publish,
+            ..job
         }
     }
 
     fn run(&self, out: &str, threads: usize, memory: Option<MemoryBudget>) -> Box<Report> {
         let job = self.job(out, memory);
-        let run = || pipeline::run(&job, &Watch::default()).unwrap();
-        match Threads::new(threads).unwrap().run(run) {
-            Outcome::Published { report, .. } => report,
-            other => panic!("{other:?}"),
-        }
+        Threads::new(threads).unwrap().run(|| report_of(&job))
     }
 }
 
@@ -279,10 +252,7 @@ fn an_address_book_of_too_many_numbers_is_suggested_nobody_whoever_is_in_it() {
                 let out = format!("run-{nth}-{most}-{memory:?}");
                 let mut job = books.job(&out, memory);
                 job.policy.most_contacts = Some(most);
-                let report = match pipeline::run(&job, &Watch::default()).unwrap() {
-                    Outcome::Published { report, .. } => report,
-                    other => panic!("it ends with {other:?}"),
-                };
+                let report = report_of(&job);
                 must_balance(&report);
                 assert_eq!(found_pairs(&books.scene.at(&out)), expected, "{out}");
                 let alarm = |alarm: &&String| alarm.contains("1 owners' address books hold more");

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use phonematch::consent::Purpose;
 use phonematch::job::Job;
 use phonematch::key::Secret;
-use phonematch::pipeline::{self, Outcome, Watch};
 use phonematch::report::{Report, SEAL_PLACE, seal, sealed};
 use phonematch::share::Share;
 use serde_json::{Value, json};
 
+use crate::passes::NOISE;
+use crate::support::jobs::report_of;
 use crate::support::keys::{Form, match_key, token};
 use crate::support::small_worlds::{Size, World};
 use crate::support::{
@@ -129,10 +130,7 @@ fn a_sample_releases_exactly_those_of_the_whole_who_are_in_it() {
         world.write(place.path());
         let report = |out: &str, sample| {
             let job = Job { sample, ..world.job(place.path(), out) };
-            match pipeline::run(&job, &Watch::default()).unwrap() {
-                Outcome::Published { report, .. } => report,
-                other => panic!("{other:?}"),
-            }
+            report_of(&job)
         };
         let whole = report("whole", None);
         let sample = report("sample", Some(Share::percent(40)));
@@ -182,13 +180,10 @@ fn whoever_opts_out_is_in_no_sample() {
     scene.audit("second").must_end_with(0);
 }
 
-const NOISE: &str = "[noise]\ndistribution = \"discrete_gaussian\"\nspread = 1\nedge_exponent = 2\n\
-    repeat_below = 5\n\n[budget]\nmicro_rho = 10000000\nperiod_days = 30\n";
-
 /// The scene with figures that are charged for, its runs in a folder of their own.
 fn charged() -> Scene {
     let scene = large();
-    scene.edit("policy.toml", "[noise]\ndistribution = \"none\"\n", NOISE);
+    scene.edit("policy.toml", "distribution = \"none\"\n", NOISE);
     scene.edit("job.toml", "out = \"run\"", "out = \"runs/1\"");
     scene
 }

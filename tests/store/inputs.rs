@@ -174,8 +174,7 @@ fn credentials_that_the_store_refuses_end_the_run_and_are_not_said() {
     let scene = Scene::small();
     let stand = Stand::begin();
     moved(&stand, &scene);
-    let mut command = scene.command(&[]);
-    stand.tell(&mut command);
+    let mut command = stand.command(&scene, &[]);
     let wrong = "AnotherKeyThatNobodyWasEverGiven/0123456";
     let outcome = finish(command.env("AWS_SECRET_ACCESS_KEY", wrong)).must_end_with(77);
     assert!(outcome.stderr.contains("refuses the credentials"), "{}", outcome.stderr);
@@ -210,8 +209,7 @@ fn no_number_reaches_a_disk_or_a_message_on_its_way_from_a_store() {
     INPUTS.iter().for_each(|name| std::fs::remove_file(scene.at(name)).unwrap());
     let temporary = scene.at("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    let mut command = scene.command(&["--log-format", "json"]);
-    stand.tell(&mut command);
+    let mut command = stand.command(&scene, &["--log-format", "json"]);
     let outcome = finish(command.env("TMPDIR", &temporary).env("HOME", scene.path()));
     let outcome = outcome.must_end_with(0);
     assert!(files_under(&temporary).is_empty());

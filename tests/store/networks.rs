@@ -92,8 +92,7 @@ fn a_store_that_nobody_reaches_ends_the_run_to_be_tried_again() {
     let scene = Scene::small();
     let stand = Stand::begin();
     moved(&stand, &scene);
-    let mut command = scene.command(&[]);
-    stand.tell(&mut command);
+    let mut command = stand.command(&scene, &[]);
     // A port that was just free, and that nobody listens on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));

@@ -289,8 +289,7 @@ fn a_run_that_is_killed_on_its_way_out_leaves_the_old_run_or_none() {
             rustix::process::kill_process(process.unwrap(), rustix::process::Signal::KILL).unwrap();
         }));
         stand.proxy.fail_behind(put, "PUT", "night-1/", 1, kill);
-        let mut command = scene.command(&[]);
-        stand.tell(&mut command);
+        let mut command = stand.command(&scene, &[]);
         let locked = process.lock().unwrap();
         let mut child = command.spawn().unwrap();
         { locked }.replace(child.id());
@@ -380,11 +379,9 @@ fn a_place_that_cannot_be_meant_is_refused_before_anything_is_read() {
     }
     let outcome = stand.run(&scene, &["--out", "run"]).must_end_with(78);
     assert!(outcome.stderr.contains("staging is for a run that goes to a store"));
-    let mut command = scene.command(&["--out", "s3://bucket-of-nobody/runs/night"]);
-    stand.tell(&mut command);
+    let mut command = stand.command(&scene, &["--out", "s3://bucket-of-nobody/runs/night"]);
     finish(&mut command).must_end_with(78);
-    let mut command = scene.command(&[]);
-    stand.tell(&mut command);
+    let mut command = stand.command(&scene, &[]);
     let outcome = finish(command.env("AWS_SECRET_ACCESS_KEY", "x")).must_end_with(77);
     assert!(outcome.stderr.contains("refuses the credentials"), "{}", outcome.stderr);
     assert!(stand.bucket().keys().is_empty());

@@ -150,11 +150,16 @@ impl Stand {
         tell(command, port);
     }
 
-    /// Runs the scene's job with the store at hand.
-    pub fn run(&self, scene: &Scene, more: &[&str]) -> Outcome {
+    /// A match of the scene's job that finds the store.
+    pub fn command(&self, scene: &Scene, more: &[&str]) -> Command {
         let mut command = scene.command(more);
         self.tell(&mut command);
-        finish(&mut command)
+        command
+    }
+
+    /// Runs the scene's job with the store at hand.
+    pub fn run(&self, scene: &Scene, more: &[&str]) -> Outcome {
+        finish(&mut self.command(scene, more))
     }
 }
 

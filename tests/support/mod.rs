@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod exposition;
+pub mod jobs;
 pub mod keys;
 pub mod lineage;
 pub mod people;

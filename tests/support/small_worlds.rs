@@ -12,18 +12,18 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use phonematch::consent::Purpose;
 use phonematch::dates::Day;
-use phonematch::input::{Field, Location};
+use phonematch::input::Field;
 use phonematch::job::{
-    Ending, Files, Gates, Identifier, IfExists, Job, ListSource, OptOutSource, Phones, Previous,
-    Recipient, SeveralNumbers,
+    Identifier, Job, ListSource, OptOutSource, Phones, Recipient, SeveralNumbers,
 };
-use phonematch::key::{self, Secret};
+use phonematch::key::{self};
 use phonematch::normalise::Region;
 
+use super::jobs::{files, plain_job};
 use super::keys::{Form, digest};
 use super::people::{KINDS, Person, abroad, person};
 use super::random::Random;
-use super::{JOB, POLICY, SECRET_HEX};
+use super::{JOB, POLICY};
 
 /// What the job file and the policy say, as far as the released set depends on it.
 #[derive(Clone, Debug)]
@@ -283,13 +283,9 @@ impl World {
 
     /// The same job as a value, for the library.
     pub fn job(&self, folder: &Path, out: &str) -> Job {
-        let files = |file: &str| Files {
-            locations: vec![Location::Path(folder.join(file))],
-            columns: BTreeMap::new(),
-        };
         let name = |text: &str| Identifier::from_text(text.as_bytes());
         let list = |list: &List| ListSource {
-            files: files(&list.file),
+            files: files(folder, &[&list.file]),
             recipient: Recipient::Only(name(&list.recipient).unwrap()),
             id: name(&list.id),
             country: None,
@@ -304,17 +300,13 @@ impl World {
             },
         };
         let policy = self.policy();
-        let mut accounts = files("accounts.csv");
+        let mut job = plain_job(folder, out, (self.purpose(), &policy));
         if self.purpose() != Purpose::Ads {
-            accounts.columns.insert(Field::Consent, "consent_ads".to_owned());
+            job.accounts.columns.insert(Field::Consent, "consent_ads".to_owned());
         }
         Job {
             name: name("worlds").unwrap(),
-            purpose: self.purpose(),
             policy_digest: blake3::hash(policy.as_bytes()).to_hex().to_string(),
-            policy: toml::from_str(&policy).unwrap(),
-            secret: Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap(),
-            accounts,
             lists: self.rules.lists.iter().map(list).collect(),
             opt_outs: OptOutSource {
                 patterns: self.rules.opt_out_files.clone(),
@@ -325,16 +317,9 @@ impl World {
                     .opt_out_country
                     .map(|it| Region::from_code(it.as_bytes()).unwrap()),
             },
-            out: folder.join(out),
-            publish_to: None,
-            if_exists: IfExists::Error,
-            gates: Gates::NONE,
-            previous: Previous::None,
             ledger: folder.join("phonematch.ledger"),
-            memory: None,
-            sample: None,
-            ending: Ending::Publish,
             history: folder.join("phonematch.history"),
+            ..job
         }
     }
 
