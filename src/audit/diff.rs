@@ -147,7 +147,8 @@ pub struct ListChange {
     pub list_id: String,
     /// People, or pairs of them, in the output.
     pub people: Count,
-    /// Tokens, or pairs of them, of both runs; none where another secret made them, so that they do not compare.
+    /// Tokens, or pairs of them, of both runs; none where another secret made them, so that they do
+    /// not compare.
     pub kept: Option<u64>,
     /// Those of the second run only.
     pub added: Option<u64>,

@@ -3,8 +3,8 @@
 //!
 //! Both tell of every end that a run can come to: published, skipped, failed, interrupted, and a
 //! bug too; of a trial, a dry run or a sample, they tell nothing, for there it would be taken for
-//! the night's run. They hold counts, times and paths of the house, exact as those of `report.json`; never
-//! a number, a digest of one or of an input, or text from a cell.
+//! the night's run. They hold counts, times and paths of the house, exact as those of `report.json`;
+//! never a number, a digest of one or of an input, or text from a cell.
 //!
 //! A run that is published is published: a file that cannot be written is told on standard error,
 //! also with `--quiet`, and the exit code stays what it is. Only a command line that cannot be read
