@@ -160,7 +160,13 @@ fn verdict(sections: &[Section], audited: Audited) -> Result<Done, Failure> {
     }));
     lines.extend(sample.map(|share| format!("it is {}", trial::sampled(share))));
     lines.extend(head.iter().map(|head| format!("digest of the newest manifest: {head}")));
-    let json = json!({ "checks": total, "runs": runs, "digest": head, "sample": sample, "opt_out_digests": digests });
+    let json = json!({
+        "checks": total,
+        "runs": runs,
+        "digest": head,
+        "sample": sample,
+        "opt_out_digests": digests,
+    });
     Ok(Done { json, lines })
 }
 

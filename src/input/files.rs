@@ -1,8 +1,9 @@
 //! Which files are meant, and is this still the file that was opened?
 //!
 //! [`expand`] turns the job's patterns into files, and into objects where they are addresses. A
-//! literal path that exists wins over its meaning as a pattern; as in a shell, `*` matches neither `/` nor a leading dot, so that a half-written
-//! `.part` beside the list is not read. A pattern's files come in the order of their bytes.
+//! literal path that exists wins over its meaning as a pattern; as in a shell, `*` matches neither
+//! `/` nor a leading dot, so that a half-written `.part` beside the list is not read. A pattern's
+//! files come in the order of their bytes.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
