@@ -8,6 +8,7 @@
 | `test_privacy.py` | nothing printed, raised or pickled holds a number or the secret |
 | `test_package.py` | stubs, docs, the lock, forks, examples |
 | `test_docs.py` | the code of the page under `docs/` |
+| `engines/` | real engines, in an environment of their own; its `conftest.py` says how |
 
 Numbers in here come from ranges set aside for fiction, or from the corpus sample.
 """

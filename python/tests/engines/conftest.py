@@ -1,0 +1,48 @@
+"""Tests on real engines: Spark on a cluster of processes, Spark Connect, and Sail.
+
+    python -m venv target/engines
+    target/engines/bin/pip install -r python/tests/engines/requirements.txt
+    target/engines/bin/pip install --no-deps target/wheels/phonematch-*.whl
+    (cd python && ../target/engines/bin/python -m pytest tests/engines)
+
+Needs Java 17 or 21. `tests` alone does not look in here: the wheel is tested without Spark there.
+
+| file | what it shows |
+|---|---|
+| `clusters.py` | how an engine is started, and what becomes of its files |
+| `worlds.py` | made-up people with everything that has ever gone wrong |
+| `test_engines.py` | the engines are what they are taken for, and leave nothing in the package |
+
+Numbers in here are made up from numbering patterns, or from ranges set aside for fiction.
+"""
+
+import pytest
+from clusters import ENGINES, Engine
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory):
+    """Starts an engine by its name when it is first asked for."""
+    running = {}
+
+    def start(name):
+        if name not in running:
+            running[name] = Engine(name, tmp_path_factory.mktemp(name) / "engine")
+        return running[name]
+
+    yield start
+    for engine in running.values():
+        engine.stop()
+        engine.leave_nothing()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, started):
+    """Each engine in turn."""
+    return started(request.param)
+
+
+@pytest.fixture
+def spark(started):
+    """Spark on a cluster of processes."""
+    return started("spark")
