@@ -37,13 +37,15 @@ impl Moment {
     /// After every other.
     pub const LAST: Self = Self(NonZeroU32::MAX);
 
-    /// The second as a table keeps it; zero is none.
-    pub(crate) fn to_bits(moment: Option<Self>) -> u32 {
+    /// The second as a table keeps it, in the order of moments; zero is none.
+    #[must_use]
+    pub fn to_bits(moment: Option<Self>) -> u32 {
         moment.map_or(0, |moment| moment.0.get())
     }
 
     /// The inverse of [`Moment::to_bits`].
-    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+    #[must_use]
+    pub fn from_bits(bits: u32) -> Option<Self> {
         NonZeroU32::new(bits).map(Self)
     }
 

@@ -8,7 +8,7 @@ const DOORS: [(&str, &[&str]); 21] = [
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("clap_mangen", &["src/cli"]),
-    ("toml", &["src/cli"]),
+    ("toml", &["src/cli", "python/src"]),
     ("schemars", &["src/cli", "src/policy", "src/consent"]),
     ("indicatif", &["src/cli"]),
     ("tracing_subscriber", &["src/cli", "src/main.rs"]),

@@ -36,8 +36,8 @@ create_exception!(
 ///     SecretError: it is missing, open to others, or holds no secret.
 #[pyclass(frozen, module = "phonematch")]
 pub(crate) struct Keyer {
-    secret: Secret,
-    keyer: key::Keyer,
+    pub(crate) secret: Secret,
+    pub(crate) keyer: key::Keyer,
 }
 
 #[pymethods]

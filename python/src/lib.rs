@@ -11,8 +11,12 @@ mod chunks;
 mod columns;
 mod guard;
 mod keyer;
+mod parts;
 mod reader;
+mod rows;
+mod rules;
 mod stream;
+mod tables;
 
 /// What is compiled of the `phonematch` module.
 #[pyo3::pymodule]
@@ -26,6 +30,13 @@ mod _native {
     use super::keyer::{Keyer, SecretError};
     #[pymodule_export]
     use super::reader::{Reading, normalise, read};
+
+    #[pymodule_export]
+    use super::parts::{PartWriter, seal};
+    #[pymodule_export]
+    use super::rows::{account_rows, list_rows, opt_out_rows, tokens};
+    #[pymodule_export]
+    use super::rules::{InputError, PolicyError, Rules};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

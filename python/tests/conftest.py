@@ -7,6 +7,7 @@
 | `test_keyer.py` | keys and tokens equal `hmac` and `hashlib`, and those of a published run |
 | `test_privacy.py` | nothing printed, raised or pickled holds a number or the secret |
 | `test_package.py` | stubs, docs, the lock, forks, examples |
+| `test_spark.py` | what `phonematch.spark` refuses, and what its workers decide; no engine is needed |
 | `test_docs.py` | the code of the page under `docs/` |
 | `engines/` | real engines, in an environment of their own; its `conftest.py` says how |
 

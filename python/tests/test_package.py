@@ -16,7 +16,9 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"
 
 
 def test_the_stubs_say_what_is_there():
+    settings = ["--mypy-config-file", Path(__file__).resolve().parents[1] / "pyproject.toml"]
     check = [sys.executable, "-m", "mypy.stubtest", "phonematch", "--ignore-disjoint-bases"]
+    check += settings
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -234,6 +234,12 @@ impl Batch {
         debug_assert!(self.columns.iter().all(|column| column.len() == rows));
     }
 
+    /// The same, and tells which rows are malformed.
+    pub(super) fn end_columns(&mut self, rows: usize, malformed: Vec<usize>) {
+        self.malformed = malformed;
+        self.end_rows(rows);
+    }
+
     /// Pushes a cell that stands in the batch's text.
     #[inline]
     pub(super) fn push_span(&mut self, slot: usize, span: Span) {

@@ -19,6 +19,7 @@ mod ahead;
 mod awaited;
 mod batch;
 mod cells;
+mod columns;
 mod delimited;
 mod error;
 mod file_at;
@@ -35,6 +36,7 @@ mod stream;
 mod text;
 
 pub use batch::{Batch, Column};
+pub use columns::{batch_of, find_columns};
 pub use error::{ErrorKind, HeaderNames, InputError, Place};
 pub(crate) use files::WILDCARDS;
 pub use files::expand;

@@ -182,7 +182,8 @@ impl MatchKey {
     }
 
     /// A key whose bytes were put aside.
-    pub(crate) const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
     }
 }

@@ -12,6 +12,7 @@
 mod kept;
 mod layout;
 mod manifest;
+mod parts;
 mod previous;
 mod readback;
 mod staged;
@@ -31,6 +32,7 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
+pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};
 pub use readback::{
     CountRow, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,

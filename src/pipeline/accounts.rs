@@ -4,6 +4,7 @@
 //! read into columns that its worker has used before, and each stage passes on only the rows that
 //! the next one is to see.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::consent::{
     self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, SignalColumns, Suppressions,
 };
 use crate::dates::{Moment, When};
-use crate::input::{Batch, Field, Limits, Location, Need, Role, Source};
+use crate::input::{Batch, Field, Limits, Location, Need, Role, Source, Want};
 use crate::job::Job;
 use crate::join::{
     Attributes, Before, Found, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought,
@@ -21,7 +22,7 @@ use crate::join::{
 use crate::key::{Form, Keyer, MatchKey, Spelled, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
 use crate::output::Rejected;
-use crate::policy::{OptInRecord, RecycledNumbers};
+use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Counts, Ledger, Stage, Timings};
 use crate::share::Share;
 
@@ -107,32 +108,41 @@ impl<'a, 'r> Probing<'a, 'r> {
     }
 }
 
-/// The columns that a run reads of the export. What an account's date would be held against stands
-/// in list rows, as far as some row has a contact.
-pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Source {
-    let columns = &job.accounts.columns;
+/// The columns that a run reads of the export, for whichever of them the job maps. What an
+/// account's date would be held against stands in list rows, as far as some row has a contact.
+pub(super) fn wants(
+    policy: &Policy,
+    columns: &BTreeMap<Field, String>,
+    has_contacts: bool,
+) -> Vec<Want> {
     let mut wants = vec![
         want(columns, Field::Phone, Need::Required),
         want(columns, Field::Os, Need::Optional),
         want(columns, Field::Device, Need::Optional),
         want(columns, Field::LastActive, Need::Required),
     ];
-    let guards = job.policy.recycled_numbers == RecycledNumbers::Withhold;
+    let guards = policy.recycled_numbers == RecycledNumbers::Withhold;
     if guards && (has_contacts || columns.contains_key(&Field::VerifiedAt)) {
         wants.push(want(columns, Field::VerifiedAt, Need::Optional));
     }
-    let messaging = job.policy.messaging.as_ref();
+    let messaging = policy.messaging.as_ref();
     if messaging.is_some_and(|rules| rules.takes(OptInRecord::Export)) {
         wants.push(want(columns, Field::ConsentAt, Need::Optional));
     }
-    wants.retain(|want| job.policy.columns.allow(Role::Accounts, want.field));
-    if job.policy.blank_consent != BlankConsent::NotAsked {
+    wants.retain(|want| policy.columns.allow(Role::Accounts, want.field));
+    if policy.blank_consent != BlankConsent::NotAsked {
         let mut consent = want(columns, Field::Consent, Need::Required);
-        consent.mapped.get_or_insert_with(|| format!("consent_{}", job.purpose.name()));
+        consent.mapped.get_or_insert_with(|| format!("consent_{}", policy.purpose.name()));
         wants.push(consent);
     }
-    let signals = Signal::ALL.into_iter().filter(|signal| signal.governs(job.purpose));
+    let signals = Signal::ALL.into_iter().filter(|signal| signal.governs(policy.purpose));
     wants.extend(signals.map(|signal| want(columns, signal.field(), Need::Optional)));
+    wants
+}
+
+/// The same of one of the job's files.
+pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Source {
+    let wants = wants(&job.policy, &job.accounts.columns, has_contacts);
     Source { role: Role::Accounts, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
@@ -279,8 +289,12 @@ impl Columns {
                     }
                 }
                 Err(reason) => {
-                    let unread = Unread { row, consent, reason };
-                    decide_unread(batch, &unread, against.blank, &mut self.said_no, done);
+                    let unread = decide_unread(batch, row as usize, consent, against.blank);
+                    match unread.barred {
+                        Some(objection) => done.barred.add(objection),
+                        None => done.rejected.push(RejectedRow { place: row, reason }),
+                    }
+                    self.said_no.extend(unread.said_no);
                 }
             }
         }
@@ -419,34 +433,28 @@ fn bar_aliases(
     }
 }
 
-/// A row that is no number to match by.
-struct Unread {
-    row: u32,
-    consent: Consent,
-    reason: RejectReason,
+/// What a row that is no number to match by comes to.
+#[derive(Default)]
+pub(super) struct Unread {
+    /// Why it is barred; none: it is rejected.
+    pub(super) barred: Option<BarReason>,
+    /// Whoever it may be that says no.
+    pub(super) said_no: Vec<u64>,
 }
 
-/// It may still say no: in a form that the plan has left behind, or damaged. Whoever it may be is
-/// barred, as an opt-out in that spelling would be.
-fn decide_unread(
+/// A row that cannot be read may still say no: in a form that the plan has left behind, or damaged.
+/// Whoever it may be is barred, as an opt-out in that spelling would be.
+pub(super) fn decide_unread(
     batch: &Batch,
-    unread: &Unread,
+    row: usize,
+    consent: Consent,
     blank: BlankConsent,
-    said_no: &mut Vec<u64>,
-    done: &mut ProbedRows,
-) {
-    let row = unread.row as usize;
-    let mut reject =
-        || done.rejected.push(RejectedRow { place: unread.row, reason: unread.reason });
-    let Some(objection) = consent::objection(unread.consent, blank) else { return reject() };
+) -> Unread {
+    let Some(objection) = consent::objection(consent, blank) else { return Unread::default() };
     let cell = batch.cell(Field::Phone, row);
-    let numbers = consent::numbers_to_bar(cell, Hint::International).numbers;
-    if batch.is_malformed(row) || numbers.is_empty() {
-        reject();
-    } else {
-        done.barred.add(objection);
-    }
-    said_no.extend(numbers);
+    let said_no = consent::numbers_to_bar(cell, Hint::International).numbers;
+    let is_rejected = batch.is_malformed(row) || said_no.is_empty();
+    Unread { barred: (!is_rejected).then_some(objection), said_no }
 }
 
 impl Work for Probing<'_, '_> {

@@ -2,20 +2,20 @@
 
 mod adding;
 mod owners;
+mod rows;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::waves::{self, Work};
-use super::{ListError, ReadInput, Rejects, RunError, Watch, hint_of, want};
-use crate::dates::When;
+use super::{ListError, ReadInput, Rejects, RunError, Watch, want};
 use crate::input::{
-    self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source,
+    self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source, Want,
 };
-use crate::job::{Identifier, Job, ListSource, Phones, Recipient, SeveralNumbers};
-use crate::join::{InputNo, ListName, ListNo, RowDates};
-use crate::key::{Form, Keyer, Listed, PhoneDigest, Told, ToldBy, is_in_sample};
-use crate::normalise::{self, Checks, Hint, Path, Region, RejectReason};
+use crate::job::{Identifier, Job, ListSource, Phones};
+use crate::join::{InputNo, ListNo, RowDates};
+use crate::key::{Form, Keyer, Listed, Told, ToldBy, is_in_sample};
+use crate::normalise::{Hint, Region, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Ledger, RegionCounts, Stage, Timings};
@@ -23,6 +23,10 @@ use crate::share::Share;
 
 pub(super) use adding::{Gathering, RowsTo, is_crowded};
 use owners::About;
+use rows::NameCells;
+pub(super) use rows::{
+    ListRow, PhoneColumn, RowReader, Unnamed, dates, is_wrong_column, list_of, name_cells,
+};
 
 /// What was read to index every list.
 #[derive(Default)]
@@ -46,12 +50,6 @@ pub(super) struct Group {
     pub(super) members: Vec<u32>,
 }
 
-/// Share of a first batch that decides whether a column holds digests: one in two.
-const DIGEST_SHARE: usize = 2;
-
-/// What a row says of its list: the advertiser's cell and the list's, empty where it does not.
-type NameCells = [Vec<u8>; 2];
-
 /// What to read, under which rules.
 #[derive(Clone, Copy)]
 pub(super) struct Listing<'a> {
@@ -66,11 +64,9 @@ pub(super) struct Listing<'a> {
 pub(super) struct Indexing<'a, 'r> {
     source: &'a ListSource,
     location: &'a Location,
-    policy: &'a Policy,
     keyer: &'a Keyer,
     drawn: Option<Share>,
-    column: PhoneColumn,
-    default: Hint,
+    read_by: RowReader<'a>,
     input: InputNo,
     rows_to: RowsTo<'a>,
     lists: &'a mut Lists,
@@ -87,13 +83,6 @@ pub(super) struct Indexing<'a, 'r> {
     rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
     has_looked: bool,
-}
-
-/// Where the numbers of an input are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum PhoneColumn {
-    Numbers,
-    Digests(Field),
 }
 
 /// Reads every list of the job, and brings its rows where they go.
@@ -132,7 +121,7 @@ impl Listing<'_> {
 
     /// Where the numbers are.
     pub(super) fn phone_column(&self, reader: &BatchReader) -> PhoneColumn {
-        phone_column(self.source.phones, reader.columns().has(Field::Phone), reader)
+        PhoneColumn::of(self.source.phones, |field| reader.columns().has(field))
     }
 
     /// How rows that name no country are read.
@@ -141,9 +130,13 @@ impl Listing<'_> {
     }
 }
 
-fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Source {
-    let columns = &source.files.columns;
-    let phone = match source.phones {
+/// The columns that a run reads of a list, for whichever of them the job maps.
+pub(super) fn wants(
+    phones: Phones,
+    columns: &BTreeMap<Field, String>,
+    policy: &Policy,
+) -> Vec<Want> {
+    let phone = match phones {
         Phones::Raw => Need::Required,
         Phones::ByColumn | Phones::Hashed(_) | Phones::Probe => Need::OneOf,
     };
@@ -164,31 +157,12 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
         wants.push(want(columns, Field::OptedInAt, Need::Optional));
     }
     wants.retain(|want| policy.columns.allow(Role::List, want.field));
+    wants
+}
+
+fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Source {
+    let wants = wants(source.phones, &source.files.columns, policy);
     Source { role: Role::List, location: location.clone(), wants, limits: Limits::STANDARD }
-}
-
-fn phone_column(phones: Phones, has_numbers: bool, reader: &BatchReader) -> PhoneColumn {
-    let digests = if reader.columns().has(Field::PhoneSha256) {
-        PhoneColumn::Digests(Field::PhoneSha256)
-    } else {
-        PhoneColumn::Digests(Field::Phone)
-    };
-    match phones {
-        Phones::ByColumn if has_numbers => PhoneColumn::Numbers,
-        Phones::Raw => PhoneColumn::Numbers,
-        Phones::ByColumn | Phones::Hashed(_) | Phones::Probe => digests,
-    }
-}
-
-fn declare_forms(phones: Phones, column: PhoneColumn, has_both: bool, rows_to: &mut RowsTo<'_>) {
-    match (column, phones) {
-        (PhoneColumn::Numbers, _) if !has_both => rows_to.use_form(Form::E164),
-        (PhoneColumn::Digests(_), Phones::Hashed(form)) => rows_to.use_form(form),
-        // Nobody said which form the digests have, so accounts are looked up in both.
-        (PhoneColumn::Numbers | PhoneColumn::Digests(_), _) => {
-            Form::ALL.into_iter().for_each(|form| rows_to.use_form(form))
-        }
-    }
 }
 
 /// Most rows name nothing, and asking whether two empty cells are the same is dear where the
@@ -197,15 +171,6 @@ fn same_names(one: &NameCells, other: &NameCells) -> bool {
     one.iter()
         .zip(other)
         .all(|(one, other)| one.len() == other.len() && (one.is_empty() || one == other))
-}
-
-/// What a row came to.
-pub(super) enum ListRow<N> {
-    Rejected(RejectReason),
-    One(N),
-    Several(Vec<N>),
-    /// It was read, and nobody of it is in the sample.
-    NotSampled,
 }
 
 /// A number as the index takes it, and its country where the row tells it.
@@ -263,16 +228,11 @@ fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
 }
 
 /// The dates of a batch's rows; nothing where it has no such column.
-fn dates(batch: &Batch) -> Vec<RowDates> {
+fn all_dates(batch: &Batch) -> Vec<RowDates> {
     if !batch.has(Field::LastContactAt) && !batch.has(Field::OptedInAt) {
         return Vec::new();
     }
-    let earliest = |field, row| When::from_cell(batch.cell(field, row)).earliest();
-    let dates = |row| RowDates {
-        contact: earliest(Field::LastContactAt, row),
-        opt_in: earliest(Field::OptedInAt, row),
-    };
-    (0..batch.len()).map(dates).collect()
+    (0..batch.len()).map(|row| dates(batch, row)).collect()
 }
 
 /// What a batch came to.
@@ -303,19 +263,15 @@ impl<'a, 'r> Indexing<'a, 'r> {
         let column = listing.phone_column(reader);
         let has = |field| reader.columns().has(field);
         let has_both = has(Field::Phone) && has(Field::PhoneSha256);
-        declare_forms(source.phones, column, has_both, &mut rows_to);
-        if has(Field::OwnerPhone) {
-            rows_to.use_form(Form::E164);
-        }
+        let forms = column.forms(source.phones, has);
+        forms.iter().for_each(|&form| rows_to.use_form(form));
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
         Self {
             source,
             location,
-            policy,
             keyer,
             drawn,
-            column,
-            default: listing.default_hint(),
+            read_by: RowReader::of(source, policy, column),
             input,
             rows_to,
             lists,
@@ -343,81 +299,15 @@ impl<'a, 'r> Indexing<'a, 'r> {
 }
 
 impl Indexing<'_, '_> {
-    fn read_row(&self, batch: &Batch, row: usize, slow_path: &mut u64) -> ListRow<Told> {
-        if batch.is_malformed(row) {
-            return ListRow::Rejected(RejectReason::MalformedRow);
-        }
-        match self.column {
-            PhoneColumn::Digests(field) => Self::read_digest(batch.cell(field, row)),
-            PhoneColumn::Numbers => {
-                let cell = batch.cell(Field::Phone, row);
-                let digest = batch.cell(Field::PhoneSha256, row);
-                if cell.trim_ascii().is_empty() && !digest.trim_ascii().is_empty() {
-                    return Self::read_digest(digest);
-                }
-                let hint = hint_of(batch.cell(Field::Country, row), self.default);
-                self.read_numbers(cell, hint, slow_path)
-            }
-        }
-    }
-
-    fn read_digest(cell: &[u8]) -> ListRow<Told> {
-        if cell.trim_ascii().is_empty() {
-            return ListRow::Rejected(RejectReason::Empty);
-        }
-        PhoneDigest::from_text(cell).map_or(ListRow::Rejected(RejectReason::NotAHash), |digest| {
-            ListRow::One(Told::Digest(digest))
-        })
-    }
-
-    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow<Told> {
-        let mut told = |text: &[u8]| {
-            let outcome = normalise::read_by(text, hint, Checks::Damage);
-            *slow_path += u64::from(outcome.path == Path::Slow);
-            let reading = outcome.result?;
-            self.policy.check_personal(&reading)?;
-            Ok(Told::Number(reading))
-        };
-        match (told(cell), self.source.several_numbers) {
-            (Ok(told), _) => ListRow::One(told),
-            (Err(RejectReason::MultipleNumbers), SeveralNumbers::Separate) => {
-                let text = std::str::from_utf8(cell).unwrap_or_default();
-                let parts = normalise::numbers_in_cell(text);
-                let parts: Vec<_> = parts.iter().map(|part| told(part.as_bytes())).collect();
-                let found: Vec<_> = parts.iter().filter_map(|part| part.ok()).collect();
-                match parts.iter().find_map(|part| part.err()) {
-                    Some(reason) if found.is_empty() => ListRow::Rejected(reason),
-                    _ => ListRow::Several(found),
-                }
-            }
-            (Err(reason), _) => ListRow::Rejected(reason),
-        }
-    }
-
     /// True when a batch holds digests for numbers or numbers for digests.
     fn looks_wrong(&self, batch: &Batch) -> bool {
-        let (field, expects_digests) = match self.column {
-            PhoneColumn::Numbers => (Field::Phone, false),
-            PhoneColumn::Digests(field) => (field, true),
-        };
-        let cells = || {
-            let cells = (0..batch.len()).map(|row| batch.cell(field, row));
-            cells.filter(|cell| !cell.trim_ascii().is_empty())
-        };
-        let looks_like = |cell: &&[u8]| match expects_digests {
-            false => PhoneDigest::from_text(cell).is_some(),
-            true => {
-                PhoneDigest::from_text(cell).is_none()
-                    && cell.iter().filter(|byte| byte.is_ascii_digit()).count() >= 7
-            }
-        };
-        let wrong = cells().filter(looks_like).count();
-        wrong > 0 && wrong * DIGEST_SHARE >= cells().count()
+        let looks = || (0..batch.len()).filter_map(|row| self.read_by.looks_wrong(batch, row));
+        is_wrong_column(looks().filter(|&is_wrong| is_wrong).count(), looks().count())
     }
 
     fn wrong_column(&self) -> ListError {
         let location = self.location.clone();
-        match self.column {
+        match self.read_by.column {
             PhoneColumn::Numbers => ListError::HashesGivenAsNumbers { location },
             PhoneColumn::Digests(_) => ListError::NumbersGivenAsHashes { location },
         }
@@ -438,29 +328,16 @@ impl Indexing<'_, '_> {
             self.last = Some((cells, list));
             return Ok(list);
         }
-        let named = match cells[0].as_slice() {
-            [] => None,
-            named => Some(Identifier::from_text(named).ok_or(RejectReason::BadIdentifier)),
-        };
-        let recipient = match (&self.source.recipient, named) {
-            (Recipient::Only(only), None) => Ok(only.clone()),
-            (Recipient::Only(only), Some(Ok(named))) if named != *only => {
-                Err(RejectReason::ForeignRecipient)
+        let list = match list_of(&cells, &self.source.recipient, || self.own_name()) {
+            Ok(Ok(name)) => Ok(self.rows_to.list(&name)),
+            Ok(Err(reason)) => Err(reason),
+            Err(unnamed) => {
+                let location = self.location.clone();
+                return Err(match unnamed {
+                    Unnamed::Recipient => ListError::NoRecipient { location, row },
+                    Unnamed::List => ListError::NoName { location },
+                });
             }
-            (_, Some(named)) => named,
-            (Recipient::OfRows { otherwise }, None) => {
-                let location = || self.location.clone();
-                let none = || ListError::NoRecipient { location: location(), row };
-                Ok(otherwise.clone().ok_or_else(none)?)
-            }
-        };
-        let list_id = match cells[1].as_slice() {
-            [] => Ok(self.own_name()?),
-            named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
-        };
-        let list = match (recipient, list_id) {
-            (Ok(recipient), Ok(list_id)) => Ok(self.rows_to.list(&ListName { recipient, list_id })),
-            (Err(reason), _) | (_, Err(reason)) => Err(reason),
         };
         self.named.insert(cells.clone(), list);
         self.last = Some((cells, list));
@@ -468,18 +345,16 @@ impl Indexing<'_, '_> {
     }
 
     /// The list's name where rows give none: the job's, else the file's up to its first dot.
-    fn own_name(&self) -> Result<Identifier, ListError> {
-        let none = || ListError::NoName { location: self.location.clone() };
+    fn own_name(&self) -> Option<Identifier> {
         if let Some(id) = &self.source.id {
-            return Ok(id.clone());
+            return Some(id.clone());
         }
         let name = match self.location {
             Location::Path(path) => path.file_name().unwrap_or_default().as_encoded_bytes(),
             Location::Object(url) => url.name().as_bytes(),
-            Location::Stdin => return Err(none()),
+            Location::Stdin => return None,
         };
-        let stem = name.split(|&byte| byte == b'.').next().unwrap_or_default();
-        Identifier::from_text(stem).ok_or_else(none)
+        Identifier::from_text(name.split(|&byte| byte == b'.').next().unwrap_or_default())
     }
 
     fn reject(&mut self, row: u64, reason: RejectReason) -> Result<(), RunError> {
@@ -510,7 +385,7 @@ impl Work for Indexing<'_, '_> {
         });
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
         let names = has_names.then(|| batch.clone());
-        let dates = timings.time(Stage::Normalise, || dates(batch));
+        let dates = timings.time(Stage::Normalise, || all_dates(batch));
         ReadRows { rows, owners, names, dates, looks_wrong, slow_path, timings }
     }
 
@@ -536,10 +411,8 @@ impl Work for Indexing<'_, '_> {
             for (at, row) in done.rows.into_iter().enumerate() {
                 let is_read = !matches!(row, ListRow::Rejected(_));
                 let owner = is_read.then(|| owners.next()).flatten();
-                let cells = done.names.as_ref().map_or_else(NameCells::default, |names| {
-                    let cell = |field| names.cell(field, at).trim_ascii().to_vec();
-                    [cell(Field::AdvertiserId), cell(Field::ListId)]
-                });
+                let names = done.names.as_ref();
+                let cells = names.map_or_else(NameCells::default, |names| name_cells(names, at));
                 let dates = done.dates.get(at).copied().unwrap_or_default();
                 let about = |list| About { list, owner, dates };
                 self.apply_row(first_row + at as u64, cells, row, about)?;

@@ -8,6 +8,7 @@
 //! again, so that a no that arrived during the run counts in it.
 
 mod accounts;
+pub mod by_row;
 mod canaries;
 mod error;
 mod figures;

@@ -1,5 +1,6 @@
 //! The first road: who said no. Read before anything else, and again just before publishing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,8 @@ use crate::consent::{
     self, AliasRules, NumbersToBar, OptOutRow, Purpose, SuppressionReader, Suppressions,
 };
 use crate::input::{
-    self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Place, Role, Source,
+    self, Batch, BatchReader, Facts, Field, InputError, Limits, Location, Need, Place, Role,
+    Source, Want,
 };
 use crate::job::{Job, OptOutSource};
 use crate::key::{Form, Keyer, MatchKey, Secret};
@@ -246,14 +248,18 @@ pub(super) fn check_shrinking(
     Ok(())
 }
 
-fn source_of(source: &OptOutSource, location: &Location) -> Source {
-    let columns = &source.columns;
-    let wants = vec![
+/// The columns that a run reads of the opt-outs, for whichever of them the job maps.
+pub(super) fn wants(columns: &BTreeMap<Field, String>) -> Vec<Want> {
+    vec![
         want(columns, Field::Phone, Need::OneOf),
         want(columns, Field::PhoneSha256, Need::OneOf),
         want(columns, Field::Country, Need::Optional),
         want(columns, Field::Purpose, Need::Optional),
-    ];
+    ]
+}
+
+fn source_of(source: &OptOutSource, location: &Location) -> Source {
+    let wants = wants(&source.columns);
     Source { role: Role::OptOuts, location: location.clone(), wants, limits: Limits::STANDARD }
 }
 
@@ -266,7 +272,16 @@ pub(super) fn check_whole(
     if facts.rows == 0 {
         refuse_empty(location, rules)?;
     }
-    if facts.ended_with_line_end == Some(false) && rules.when_line_end_missing == Gate::Refuse {
+    check_line_end(location, facts.ended_with_line_end, rules)
+}
+
+/// Whether a file's last row has its line end; none where it is no text.
+pub(super) fn check_line_end(
+    location: &Location,
+    ended_with_line_end: Option<bool>,
+    rules: &OptOutRules,
+) -> Result<(), OptOutError> {
+    if ended_with_line_end == Some(false) && rules.when_line_end_missing == Gate::Refuse {
         return Err(OptOutError::LineEndMissing { location: location.clone() });
     }
     Ok(())
@@ -337,7 +352,7 @@ fn facts(location: &Location, url: &ObjectUrl) -> Result<Option<ObjectFacts>, In
     }
 }
 
-fn check_time(
+pub(super) fn check_time(
     location: &Location,
     modified: SystemTime,
     rules: &OptOutRules,
@@ -388,28 +403,35 @@ pub(super) struct ReadRows {
     timings: Timings,
 }
 
+/// Reads a row; `default` is how one that names no country is read.
+pub(super) fn read_row(
+    reader: &SuppressionReader,
+    default: Hint,
+    batch: &Batch,
+    row: usize,
+) -> OptOutRow {
+    if batch.is_malformed(row) {
+        // Its cells are a guess; whom they name is barred, and the row is unread.
+        let cell = batch.cell(Field::Phone, row);
+        let NumbersToBar { numbers, path, .. } = consent::numbers_to_bar(cell, default);
+        let unread = Some(RejectReason::MalformedRow);
+        return OptOutRow::Bars { numbers, hashed: None, unread, path };
+    }
+    if !reader.concerns(batch.cell(Field::Purpose, row)) {
+        return OptOutRow::OtherPurpose;
+    }
+    let hint = hint_of(batch.cell(Field::Country, row), default);
+    let phone = batch.cell(Field::Phone, row);
+    reader.read(phone, batch.cell(Field::PhoneSha256, row), hint)
+}
+
 impl Work for Reading<'_, '_> {
     type Done = ReadRows;
 
     fn work(&self, batch: &Batch) -> ReadRows {
         let mut timings = Timings::default();
         let rows = timings.time(Stage::Normalise, || {
-            let row = |row: usize| {
-                if batch.is_malformed(row) {
-                    // Its cells are a guess; whom they name is barred, and the row is unread.
-                    let cell = batch.cell(Field::Phone, row);
-                    let NumbersToBar { numbers, path, .. } =
-                        consent::numbers_to_bar(cell, self.default);
-                    let unread = Some(RejectReason::MalformedRow);
-                    return OptOutRow::Bars { numbers, hashed: None, unread, path };
-                }
-                if !self.reader.concerns(batch.cell(Field::Purpose, row)) {
-                    return OptOutRow::OtherPurpose;
-                }
-                let hint = hint_of(batch.cell(Field::Country, row), self.default);
-                let phone = batch.cell(Field::Phone, row);
-                self.reader.read(phone, batch.cell(Field::PhoneSha256, row), hint)
-            };
+            let row = |row| read_row(&self.reader, self.default, batch, row);
             (0..batch.len()).map(row).collect()
         });
         ReadRows { rows, timings }

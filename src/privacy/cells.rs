@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use crate::join::Attributes;
+use crate::join::{Attributes, SlotNo};
 use crate::normalise::Region;
 use crate::policy::Attribute;
 
@@ -76,14 +76,21 @@ const NOTHING: u8 = STEPS - 1;
 /// A person, as cells see one: something that tells people apart, and what is known.
 pub(super) type Person<Id> = (Id, Attributes);
 
+/// Tells people apart, one by one or by groups of whom nothing tells one from another.
+pub(super) trait Who: Copy + Eq + Hash {
+    /// How many people it is.
+    fn many(self) -> u64 {
+        1
+    }
+}
+
+impl Who for SlotNo {}
+
 /// What the people of one recipient's lists may show, list by list, in their order.
 ///
 /// A person has one token in all lists of a recipient. So what one list hides of the person the
 /// others do not show either, or the cell could be read by joining the two.
-pub(super) fn show<Id: Copy + Eq + Hash>(
-    lists: &[Vec<Person<Id>>],
-    rules: &CellRules<'_>,
-) -> Vec<Vec<Shown>> {
+pub(super) fn show<Id: Who>(lists: &[Vec<Person<Id>>], rules: &CellRules<'_>) -> Vec<Vec<Shown>> {
     let mut least: HashMap<Id, u8> = HashMap::new();
     loop {
         let mut shown = Vec::with_capacity(lists.len());
@@ -116,10 +123,12 @@ struct Alike {
     step: u8,
     /// Their places in the list.
     people: Vec<usize>,
+    /// How many they are.
+    many: u64,
 }
 
 /// Puts together people of whom the same is known: a list has few such groups, however many people.
-fn alike<Id: Copy + Eq + Hash>(
+fn alike<Id: Who>(
     people: &[Person<Id>],
     least: &HashMap<Id, u8>,
     rules: &CellRules<'_>,
@@ -130,23 +139,24 @@ fn alike<Id: Copy + Eq + Hash>(
         let least = if least.is_empty() { 0 } else { least.get(who).copied().unwrap_or(0) };
         let place = *places.entry((*attributes, least)).or_insert_with(|| {
             let shown = Shown::of(attributes, rules);
-            groups.push(Alike { shown, least, step: NOTHING, people: Vec::new() });
+            groups.push(Alike { shown, least, step: NOTHING, people: Vec::new(), many: 0 });
             groups.len() - 1
         });
         groups[place].people.push(at);
+        groups[place].many += who.many();
     }
     groups
 }
 
 /// What one list's people show and how far each was generalised, nobody less than `least` says.
-fn generalise<Id: Copy + Eq + Hash>(
+fn generalise<Id: Who>(
     people: &[Person<Id>],
     least: &HashMap<Id, u8>,
     rules: &CellRules<'_>,
 ) -> (Vec<Shown>, Vec<u8>) {
     let mut groups = alike(people, least, rules);
     let count = |groups: &[Alike], cell: &[usize]| -> u64 {
-        cell.iter().map(|&group| groups[group].people.len() as u64).sum()
+        cell.iter().map(|&group| groups[group].many).sum()
     };
     let mut settled: BTreeMap<Shown, Vec<usize>> = BTreeMap::new();
     let mut alone: Vec<usize> = (0..groups.len()).collect();

@@ -4,6 +4,8 @@ use super::*;
 use crate::key::Secret;
 use crate::privacy::noise::Stream;
 
+impl Who for u32 {}
+
 const REGIONS: [&str; 4] = ["DE", "GB", "US", "FR"];
 const SYSTEMS: [&str; 6] = ["Android 13", "Android 14", "iOS 17", "iOS", "KaiOS 3", ""];
 const DEVICES: [&str; 3] = ["phone", "tablet", ""];

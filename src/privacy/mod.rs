@@ -17,6 +17,7 @@
 mod bands;
 mod cells;
 mod counts;
+mod elsewhere;
 mod figures;
 mod history;
 mod ledger;
@@ -37,11 +38,12 @@ use crate::share::Share;
 pub use bands::Band;
 pub use cells::Shown;
 pub use counts::{CountRules, PeopleCount, count_people};
+pub use elsewhere::{AlikePeople, show_alike, withhold_list};
 pub use figures::{Basis, Exhausted, Figure, FigureRules, ListDigest, Measured, Sets, Sketched};
 pub use history::{History, HistoryError, HistoryHead, Messages, PersonId, PersonKeyer};
 pub use ledger::{Book, BudgetLedger, Charge, LedgerError, LedgerHead, Terms, Window};
 pub use messaging::{MessageRules, choose as choose_messages};
-pub use personal::{Gates, KeptBack};
+pub use personal::{Gates, KeptBack, PersonFacts, withhold_person};
 pub use sketch::{Points, Sketch};
 
 /// Why a matched person does not leave: the list, or the person alone.
@@ -78,6 +80,24 @@ pub enum WithholdReason {
 }
 
 impl WithholdReason {
+    /// All reasons, in their order: of several that a row's people have the last counts.
+    pub const ALL: [Self; 14] = [
+        Self::ListTooSmall,
+        Self::ListsTooLarge,
+        Self::TooFewMatched,
+        Self::TooCloseToFloor,
+        Self::WithheldBefore,
+        Self::ExcludedRegion,
+        Self::RecycledNumber,
+        Self::TooManyContacts,
+        Self::NotInPilot,
+        Self::NoGround,
+        Self::OtherWave,
+        Self::CoolDown,
+        Self::PersonCap,
+        Self::TierFull,
+    ];
+
     /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -292,15 +312,8 @@ impl Counted {
     }
 
     fn shortfall(&self, floors: &Floors) -> Option<WithholdReason> {
-        if self.numbers() < floors.list_numbers {
-            Some(WithholdReason::ListTooSmall)
-        } else if self.is_too_large {
-            Some(WithholdReason::ListsTooLarge)
-        } else if self.matched() < floors.matched_people.max(1) {
-            Some(WithholdReason::TooFewMatched)
-        } else {
-            None
-        }
+        let (numbers, matched) = (self.numbers(), self.matched());
+        ListSize { numbers, is_too_large: self.is_too_large, matched }.shortfall(floors)
     }
 
     fn judge(&self, figure: Figure, floors: &Floors) -> Audience {
@@ -315,6 +328,28 @@ impl Counted {
             matched: self.matched(),
             withheld: self.shortfall(floors).or(told),
             figure,
+        }
+    }
+}
+
+/// What floors are held against.
+#[derive(Clone, Copy)]
+struct ListSize {
+    numbers: u64,
+    is_too_large: bool,
+    matched: u64,
+}
+
+impl ListSize {
+    fn shortfall(self, floors: &Floors) -> Option<WithholdReason> {
+        if self.numbers < floors.list_numbers {
+            Some(WithholdReason::ListTooSmall)
+        } else if self.is_too_large {
+            Some(WithholdReason::ListsTooLarge)
+        } else if self.matched < floors.matched_people.max(1) {
+            Some(WithholdReason::TooFewMatched)
+        } else {
+            None
         }
     }
 }
@@ -360,7 +395,9 @@ pub fn release(
     let rules =
         cells::CellRules { keep: &policy.attributes.keep, fewest: policy.floors.attribute_cell };
     let mut people = Vec::new();
-    for lists in released.into_values() {
+    for mut lists in released.into_values() {
+        // What one list hides the next one hides, so that the order must not be that of rows.
+        lists.sort_by_key(|counted| index.list_name(counted.list));
         let known = |counted: &&Counted| -> Vec<_> {
             let people = counted.people.iter();
             people.map(|person| (person.slot, index.attributes(person.slot))).collect()

@@ -18,6 +18,7 @@
 use super::WithholdReason;
 use crate::dates::{Day, Moment};
 use crate::join::{LargeBooks, ListIndex, Member, RowDates, SameMembers, SlotNo};
+use crate::normalise::Region;
 use crate::policy::{MessagingRules, OptInRecord, Policy, RecycledNumbers};
 use crate::share::Share;
 
@@ -58,14 +59,16 @@ impl Gates<'_> {
     ) -> Option<WithholdReason> {
         let messaging = self.policy.messaging.as_ref();
         let recipient = &index.list_name(member.list).recipient;
-        let region = index.attributes(slot).region();
-        let guards = self.policy.recycled_numbers == RecycledNumbers::Withhold;
+        let facts = PersonFacts {
+            region: index.attributes(slot).region(),
+            verified: index.verified(slot),
+            contact: dates.contact,
+        };
+        let of_person = || withhold_person(self.policy, self.today, facts);
         if messaging.is_some_and(|rules| rules.tier(recipient).is_none()) {
             Some(WithholdReason::NotInPilot)
-        } else if region.is_some_and(|region| self.policy.excludes(region)) {
-            Some(WithholdReason::ExcludedRegion)
-        } else if guards && is_recycled(index.verified(slot), dates.contact, self.today) {
-            Some(WithholdReason::RecycledNumber)
+        } else if let Some(reason) = of_person() {
+            Some(reason)
         } else if messaging
             .is_some_and(|rules| !self.has_ground(rules, dates, index.said_yes(slot)))
         {
@@ -86,6 +89,31 @@ impl Gates<'_> {
         within(dates.contact, rules.contacted_within_days)
             || rules.takes(OptInRecord::List) && within(dates.opt_in, rules.opted_in_within_days)
             || rules.takes(OptInRecord::Export) && within(yes, rules.opted_in_within_days)
+    }
+}
+
+/// What is known of a matched person on a list, whatever the purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PersonFacts {
+    /// The number's territory.
+    pub region: Option<Region>,
+    /// The last second at which an account of the number may have been verified.
+    pub verified: Option<Moment>,
+    /// The first second at which the list's owner may last have dealt with the customer.
+    pub contact: Option<Moment>,
+}
+
+/// Why a matched person is kept back, whatever becomes of the list; messages have reasons of their own
+/// beside these.
+#[must_use]
+pub fn withhold_person(policy: &Policy, today: Day, facts: PersonFacts) -> Option<WithholdReason> {
+    let guards = policy.recycled_numbers == RecycledNumbers::Withhold;
+    if facts.region.is_some_and(|region| policy.excludes(region)) {
+        Some(WithholdReason::ExcludedRegion)
+    } else if guards && is_recycled(facts.verified, facts.contact, today) {
+        Some(WithholdReason::RecycledNumber)
+    } else {
+        None
     }
 }
 

@@ -12,13 +12,22 @@ _Arrow = _ArrowArray | _ArrowStream
 __all__ = [
     "METADATA_VERSION",
     "Column",
+    "InputError",
     "Keyer",
     "Normalised",
+    "PartWriter",
+    "PolicyError",
     "Reading",
+    "Rules",
     "SecretError",
     "__version__",
+    "account_rows",
+    "list_rows",
     "normalise",
+    "opt_out_rows",
     "read",
+    "seal",
+    "tokens",
 ]
 
 METADATA_VERSION: str
@@ -83,3 +92,89 @@ def read(
     *,
     export: bool = False,
 ) -> Reading: ...
+
+class PolicyError(ValueError): ...
+class InputError(ValueError): ...
+
+@final
+class Rules:
+    def __new__(cls, text: str) -> Rules: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def takes_lists(self) -> bool: ...
+    @property
+    def takes_pairs(self) -> bool: ...
+    @property
+    def has_advertiser(self) -> bool: ...
+    @property
+    def has_messages(self) -> bool: ...
+    @property
+    def shows_attributes(self) -> bool: ...
+    @property
+    def most_contacts(self) -> int | None: ...
+    @property
+    def floors(self) -> dict[str, int]: ...
+    @property
+    def max_unreadable_rows(self) -> int: ...
+    @property
+    def opt_out_limits(self) -> dict[str, int]: ...
+    @property
+    def refusals(self) -> list[str]: ...
+    @property
+    def terms(self) -> str: ...
+    def opt_out_fault(
+        self, name: str, modified: float, now: float, ended_with_line_end: bool | None = None
+    ) -> str | None: ...
+    def columns(
+        self,
+        role: str,
+        names: list[str],
+        name: str,
+        mapped: dict[str, str] | None = None,
+        phones: str = "by_column",
+        has_contacts: bool = False,
+    ) -> dict[str, str]: ...
+    def withhold_people(self, people: _ArrowArray, today: str) -> Column: ...
+    def withhold_lists(self, lists: _ArrowArray) -> Column: ...
+    def show_alike(self, people: _ArrowArray) -> Column: ...
+    @staticmethod
+    def withhold_reasons() -> list[str]: ...
+    @staticmethod
+    def forms(phones: str, fields: list[str]) -> list[str]: ...
+    @staticmethod
+    def is_wrong_column(wrong: int, filled: int) -> bool: ...
+
+@final
+class PartWriter:
+    def __new__(cls, path: str | os.PathLike[str], table: str, purpose: str) -> PartWriter: ...
+    def write(self, rows: _ArrowArray) -> None: ...
+    def finish(self) -> tuple[int, str]: ...
+
+def account_rows(
+    keyer: Keyer, rules: Rules, rows: _ArrowArray, both_forms: bool, name: str
+) -> Column: ...
+def list_rows(
+    keyer: Keyer,
+    rules: Rules,
+    rows: _ArrowArray,
+    *,
+    phones: str,
+    recipient: str | None,
+    only: bool,
+    list_id: str | None,
+    country: str | None,
+    name: str,
+) -> Column: ...
+def opt_out_rows(
+    keyer: Keyer,
+    rules: Rules,
+    rows: _ArrowArray,
+    both_forms: bool,
+    country: str | None,
+    name: str,
+) -> Column: ...
+def tokens(keyer: Keyer, rows: _ArrowArray, column: str) -> Column: ...
+def seal(keyer: Keyer, text: str) -> str: ...

@@ -1,0 +1,207 @@
+"""`spark-submit` for a job file: the settings, and the exit codes, of `phonematch match`.
+
+Settings are read by the `phonematch` command that this package installs, so that flags, variables
+and the file count as they do there. What a setting asks for that stays on one machine is refused by
+name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import tables
+from .errors import EngineFailed, Refused, RunError, SecretUnreadable
+from .inputs import Input, ListInput, OptOutInput
+from .run import check_scope, prepare, rules_of
+
+USAGE = """usage: submit.py --job JOB.toml [flags of `phonematch match`] [--without
+advertiser_figures]
+
+Runs a job of `phonematch match` on Spark. The secret's file is read by executors, by the path that
+the job gives it. Exit codes are the command's."""
+
+#: Settings that change what one machine does, and that an engine has no part in.
+_ONE_MACHINE = {
+    "sample": "a sample is drawn by `phonematch match`",
+    "dry_run": "try the job with `phonematch validate` or `phonematch match --dry-run`",
+    "staging": "a run is staged beside its folder",
+    "metrics_file": "what a run came to stands in its report.json",
+    "openlineage_file": "what a run came to stands in its manifest.json",
+    "gates.max_change_since_last_run": "runs on an engine follow none",
+}
+
+
+@dataclass
+class Job:
+    """A job's settings, resolved."""
+
+    settings: dict[str, Any]
+    #: Folders that paths of a setting start from.
+    bases: dict[str, Path]
+    without: list[str] = field(default_factory=list)
+
+    def get(self, name: str) -> Any:
+        return self.settings.get(name)
+
+    def path(self, name: str) -> str:
+        """The path of a setting that is there."""
+        return self._placed(name, self.settings[name])
+
+    def paths(self, name: str) -> list[str]:
+        return [self._placed(name, value) for value in self.get(name) or []]
+
+    def _placed(self, name: str, value: str) -> str:
+        if "://" in value or value == "-":
+            return value
+        return os.fspath(self.bases.get(name, Path.cwd()) / value)
+
+
+def read_job(words: list[str]) -> Job:
+    """Reads a job as the command does; an error of the command's ends this program with its
+    code."""
+    words, without = list(words), []
+    while "--without" in words:
+        at = words.index("--without")
+        without += words[at + 1 : at + 2]
+        del words[at : at + 2]
+    show = [_command(), "config", "show", *words, "--json"]
+    done = subprocess.run(show, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CommandRefused(done.returncode, done.stderr.strip())
+    job = Job({}, {}, without)
+    for row in json.loads(done.stdout.splitlines()[-1])["settings"]:
+        table, is_column, field_name = row["setting"].rpartition(".columns.")
+        if is_column and not table.startswith("policy"):
+            job.settings.setdefault(f"{table}.columns", {})[field_name] = row["value"]
+            continue
+        job.settings[row["setting"]] = row["value"]
+        if row["from"]["layer"] == "file":
+            job.bases[row["setting"]] = Path(row["from"]["file"]).resolve().parent
+    return job
+
+
+class CommandRefused(RunError):
+    """What the `phonematch` command says of a job."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.exit_code = code
+
+
+def _command() -> str:
+    beside = Path(sysconfig.get_path("scripts")) / "phonematch"
+    found = os.fspath(beside) if beside.exists() else shutil.which("phonematch")
+    if found is None:
+        raise Refused("the phonematch command of this package is not installed on the driver")
+    return found
+
+
+def check_settings(job: Job) -> None:
+    """Refuses what an engine has no part in, by the setting's name."""
+    for name, instead in _ONE_MACHINE.items():
+        if job.get(name) not in (None, False):
+            raise Refused(f"{name} stays on one machine: {instead}")
+    if job.get("previous") not in (None, "auto", "none"):
+        raise Refused("previous stays on one machine: runs on an engine follow none")
+    for name, value in job.settings.items():
+        if name.endswith(".several_numbers") and value == "separate":
+            raise Refused(f"{name} stays on one machine: a cell with several numbers is rejected")
+        if name.endswith(".files") and "-" in (value or []):
+            raise Refused(f"{name} names standard input, which no executor reads")
+    for name in ("accounts.files", "lists.1.files", "opt_outs.files", "policy", "purpose", "out"):
+        if not job.get(name):
+            raise Refused(f"the job has no {name}")
+
+
+def _secret(job: Job) -> str:
+    if job.get("secret.file") is None:
+        raise SecretUnreadable("no secret: give --secret-file, or secret.file in the job")
+    return job.path("secret.file")
+
+
+def _inputs(session: Any, job: Job, rules: Any) -> dict[str, list[Any]]:
+    opt_outs = [
+        OptOutInput(
+            *tables.opened(session, path, rules, "opt_outs", job.get("opt_outs.columns")),
+            country=job.get("opt_outs.country"),
+        )
+        for path in tables.checked_opt_outs(session, job.paths("opt_outs.files"), rules)
+    ]
+    lists, at = [], 1
+    while job.get(f"lists.{at}.files"):
+        setting = f"lists.{at}"
+        only = job.get(f"{setting}.recipient")
+        for path in job.paths(f"{setting}.files"):
+            lists.append(
+                ListInput(
+                    *tables.opened(session, path, rules, "list", job.get(f"{setting}.columns")),
+                    phones=job.get(f"{setting}.phones") or "by_column",
+                    recipient=only or job.get("recipient"),
+                    only=only is not None,
+                    list_id=job.get(f"{setting}.id") or tables.stem(path),
+                    country=job.get(f"{setting}.country"),
+                )
+            )
+        at += 1
+    accounts = [
+        Input(*tables.opened(session, path, rules, "accounts", job.get("accounts.columns")))
+        for path in job.paths("accounts.files")
+    ]
+    return {"accounts": accounts, "lists": lists, "opt_outs": opt_outs}
+
+
+def run(words: list[str]) -> dict[str, Any]:
+    """Runs a job; gives the report."""
+    job = read_job(words)
+    check_settings(job)
+    policy = job.path("policy")
+    rules, _ = rules_of(policy, job.get("purpose"))
+    check_scope(rules, job.without)
+    secret_file = _secret(job)
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.appName(f"phonematch {job.get('name') or ''}").getOrCreate()
+    try:
+        given = _inputs(session, job, rules)
+        with prepare(
+            **given,
+            policy=policy,
+            purpose=job.get("purpose"),
+            secret_file=secret_file,
+            without=job.without,
+        ) as done:
+            name = job.get("name") or "phonematch"
+            return done.write(job.path("out"), job.get("if_exists") or "error", job=name)
+    finally:
+        session.stop()
+
+
+def main(words: list[str] | None = None) -> int:
+    """The program. Its exit code is the command's; standard output has one line, of JSON."""
+    words = sys.argv[1:] if words is None else words
+    if "--help" in words or "-h" in words:
+        print(USAGE)
+        return 0
+    try:
+        report = run(words)
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except AssertionError as error:
+        print(f"error: a bug: {error}; please report it", file=sys.stderr)
+        return 70
+    except Exception as error:
+        # An engine's failure has many types; its text may quote a row, so only the type is told.
+        failed = EngineFailed(f"the engine failed: {type(error).__name__}")
+        print(f"error: {failed}", file=sys.stderr)
+        return failed.exit_code
+    print(json.dumps({"exit_code": 0, "report": report}))
+    return 0

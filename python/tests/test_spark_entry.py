@@ -1,0 +1,108 @@
+"""The entry of `phonematch.spark` as far as it goes without an engine: settings, refusals,
+codes."""
+
+import pytest
+from phonematch.spark import Refused, SecretUnreadable, entry, tables
+
+JOB = """
+name = "nightly"
+purpose = "anti_spam"
+policy = "policy.toml"
+out = "runs/today"
+recipient = "house"
+[secret]
+file = "secret.key"
+[accounts]
+files = ["export/*.parquet"]
+columns = { phone = "msisdn" }
+[[lists]]
+files = ["spring.csv.gz", "s3://lists/summer.parquet"]
+country = "DE"
+[opt_outs]
+files = ["opt_outs.csv"]
+"""
+
+
+@pytest.fixture
+def job_of(tmp_path, monkeypatch):
+    """A job file's settings, as the entry reads them."""
+    monkeypatch.delenv("PHONEMATCH_SECRET_FILE", raising=False)
+
+    def read(*words, text=JOB):
+        path = tmp_path / "jobs" / "nightly.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return entry.read_job(["--job", str(path), *words])
+
+    return read
+
+
+def test_settings_are_those_of_the_command_flags_before_variables_before_the_file(
+    job_of, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PHONEMATCH_IF_EXISTS", "skip")
+    job = job_of("--out", "elsewhere", "--without", "advertiser_figures")
+    entry.check_settings(job)
+    here = tmp_path / "jobs"
+    assert job.paths("accounts.files") == [str(here / "export" / "*.parquet")]
+    assert job.get("accounts.columns") == {"phone": "msisdn"}
+    assert job.paths("lists.1.files")[1] == "s3://lists/summer.parquet"
+    assert job.get("lists.1.country") == "DE"
+    assert job.get("if_exists") == "skip"
+    assert not job.path("out").startswith(str(here))
+    assert job.without == ["advertiser_figures"]
+    assert entry._secret(job) == str(here / "secret.key")
+    assert tables.stem(job.paths("lists.1.files")[0]) == "spring"
+    assert tables.stem("lists/*.parquet") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('sample = "1%"', "sample"),
+        ("dry_run = true", "dry_run"),
+        ('metrics_file = "x.prom"', "metrics_file"),
+        ('openlineage_file = "x.ndjson"', "openlineage_file"),
+        ('previous = "runs/old"', "previous"),
+    ],
+)
+def test_a_setting_that_stays_on_one_machine_is_refused_by_name(job_of, line, name):
+    job = job_of(text=line + "\n" + JOB)
+    with pytest.raises(Refused, match=f"^{name} stays on one machine") as raised:
+        entry.check_settings(job)
+    assert raised.value.exit_code == 78
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('country = "DE"', 'several_numbers = "separate"', "several_numbers stays on one machine"),
+        ('files = ["opt_outs.csv"]', "", "has no opt_outs.files"),
+        ('["export/*.parquet"]', '["-"]', "standard input"),
+    ],
+)
+def test_what_no_executor_can_read_is_refused(job_of, old, new, says):
+    with pytest.raises(Refused, match=says):
+        entry.check_settings(job_of(text=JOB.replace(old, new)))
+
+
+def test_errors_of_the_command_keep_its_code_and_what_it_says(job_of, tmp_path, capsys):
+    with pytest.raises(entry.CommandRefused, match="hearsay") as raised:
+        job_of(text="hearsay = 1\n" + JOB)
+    assert raised.value.exit_code == 78
+    assert entry.main(["--job", str(tmp_path / "none.toml")]) == 78
+    assert entry.main(["--no-such-flag"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "error" in err
+
+
+def test_a_job_without_a_secret_ends_with_its_code(job_of):
+    job = job_of(text=JOB.replace('[secret]\nfile = "secret.key"\n', ""))
+    with pytest.raises(SecretUnreadable) as raised:
+        entry._secret(job)
+    assert raised.value.exit_code == 77
+
+
+def test_help_is_no_error(capsys):
+    assert entry.main(["--help"]) == 0
+    assert "--job" in capsys.readouterr().out

@@ -1,0 +1,96 @@
+//! A table that an engine writes in parts, each a file of the run folder's format.
+//!
+//! What is said of a table's columns, encodings and metadata (`layout`) is said of each part.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+
+use super::layout::{self, REJECTS};
+use super::staging::create_private;
+use super::{ManifestFile, OutputError};
+
+/// One file of a table, as its rows come.
+pub struct PartWriter {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+}
+
+impl std::fmt::Debug for PartWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PartWriter({})", self.path.display())
+    }
+}
+
+/// The columns of a part of a table; none for what is no table. An engine's tables have no row numbers,
+/// so those of rejected rows may be null.
+fn schema_of(table: &str, purpose: &str) -> Option<SchemaRef> {
+    let schema = layout::schema_of(table, purpose)?;
+    if table != REJECTS {
+        return Some(schema);
+    }
+    let field = |field: &Arc<Field>| {
+        let is_nullable = field.is_nullable() || field.name() == "row";
+        field.as_ref().clone().with_nullable(is_nullable)
+    };
+    Some(Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())))
+}
+
+impl PartWriter {
+    /// Begins a part of the table of that file name, at a path where nothing is. None for what is no
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be created.
+    pub fn create(path: &Path, table: &str, purpose: &str) -> Result<Option<Self>, OutputError> {
+        let Some(schema) = schema_of(table, purpose) else { return Ok(None) };
+        let file = create_private(path)?;
+        let properties = layout::properties(purpose, None);
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties));
+        let writer = writer.map_err(|source| failed("begin", path, source))?;
+        Ok(Some(Self { path: path.to_owned(), schema, writer }))
+    }
+
+    /// Writes rows, in their order; columns are found by name.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or a column is missing or of another type.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), OutputError> {
+        let column = |field: &Arc<Field>| {
+            let index = rows.schema().index_of(field.name())?;
+            cast(rows.column(index), field.data_type())
+        };
+        let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>();
+        let batch =
+            columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns));
+        let batch = batch.map_err(|error| failed("write", &self.path, error.into()))?;
+        self.writer.write(&batch).map_err(|source| failed("write", &self.path, source))
+    }
+
+    /// Ends the part; tells its size and digest.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written or read back.
+    pub fn finish(self) -> Result<ManifestFile, OutputError> {
+        let path = self.path;
+        self.writer.into_inner().map_err(|source| failed("finish", &path, source))?;
+        ManifestFile::of(&path).map_err(|source| OutputError::Io {
+            action: "read back",
+            path,
+            source,
+        })
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: parquet::errors::ParquetError) -> OutputError {
+    OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
+}
