@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use super::rows::{account_rows, list_rows, opt_out_rows, tokens};
     #[pymodule_export]
-    use super::rules::{InputError, PolicyError, Rules};
+    use super::rules::{InputError, PolicyError, Rules, broken_gates};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -8,14 +8,16 @@ use arrow::array::{Array, ArrayRef, Int32Array, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field as ArrowField};
 use phonematch::dates::{Day, Moment};
 use phonematch::input::{self, Field, Location};
-use phonematch::job::Phones;
+use phonematch::job::{Gates, Phones};
 use phonematch::join::Attributes;
 use phonematch::key::Form;
 use phonematch::normalise::Region;
 use phonematch::output;
-use phonematch::pipeline::by_row;
+use phonematch::pipeline::{self, by_row};
 use phonematch::policy::{Gate, Policy};
 use phonematch::privacy::{self, AlikePeople, PersonFacts, Shown, WithholdReason};
+use phonematch::report::InputReport;
+use phonematch::share::Share;
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -397,4 +399,39 @@ fn shown(shown: &[Shown]) -> StructArray {
         (Arc::new(ArrowField::new(name, kind, true)), array)
     };
     StructArray::from(columns.map(fields).to_vec())
+}
+
+/// Limits of a job, as its file has them.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatesOfJob {
+    max_reject_rate: Option<Share>,
+    min_match_rate: Option<Share>,
+    max_match_rate: Option<Share>,
+}
+
+/// What inputs do not keep of a job's limits.
+///
+/// Args:
+///     gates: the text of a JSON object with any of `max_reject_rate`, `min_match_rate` and
+///         `max_match_rate`, shares of 1.
+///     inputs: the text of the report's `inputs`.
+///
+/// Returns:
+///     A sentence for each limit that does not hold.
+///
+/// Raises:
+///     ValueError: a text is none of these.
+#[pyfunction]
+pub(crate) fn broken_gates(gates: &str, inputs: &str) -> PyResult<Vec<String>> {
+    let wrong = |_| PyValueError::new_err("these are no gates, or no inputs of a report");
+    let gates: GatesOfJob = serde_json::from_str(gates).map_err(wrong)?;
+    let inputs: Vec<InputReport> = serde_json::from_str(inputs).map_err(wrong)?;
+    let gates = Gates {
+        max_reject_rate: gates.max_reject_rate,
+        min_match_rate: gates.min_match_rate,
+        max_match_rate: gates.max_match_rate,
+        max_change_since_last_run: None,
+    };
+    Ok(pipeline::broken_gates(&gates, &inputs).iter().map(ToString::to_string).collect())
 }

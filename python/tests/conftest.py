@@ -8,6 +8,8 @@
 | `test_privacy.py` | nothing printed, raised or pickled holds a number or the secret |
 | `test_package.py` | stubs, docs, the lock, forks, examples |
 | `test_spark.py` | what `phonematch.spark` refuses, and what its workers decide; no engine is needed |
+| `test_spark_entry.py` | settings and exit codes of its entry |
+| `test_spark_writing.py` | how its runs land |
 | `test_docs.py` | the code of the page under `docs/` |
 | `engines/` | real engines, in an environment of their own; its `conftest.py` says how |
 

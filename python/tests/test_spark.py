@@ -14,14 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from phonematch import _native, spark
-from phonematch.spark import run as running
-from phonematch.spark import workers, writing
+from phonematch.spark import scope, workers, writing
 
 POLICIES = ROOT / "fixtures" / "policies"
 
 
 def rules_of(purpose):
-    return running.rules_of(POLICIES / f"{purpose}.toml", purpose)[0]
+    return scope.rules_of(POLICIES / f"{purpose}.toml", purpose)[0]
 
 
 def test_the_module_needs_no_engine_until_it_is_given_one():
@@ -41,36 +40,36 @@ def test_the_module_needs_no_engine_until_it_is_given_one():
 )
 def test_what_stays_on_one_machine_is_refused_by_name(purpose, without, says):
     with pytest.raises(spark.Refused, match=says) as raised:
-        running.check_scope(rules_of(purpose), without)
+        scope.check_scope(rules_of(purpose), without)
     assert raised.value.exit_code == 78
 
 
 @pytest.mark.parametrize("purpose", ["ads", "anti_spam"])
 def test_what_works_on_an_engine_is_not_refused(purpose):
     without = ("advertiser_figures",) if purpose == "ads" else ()
-    running.check_scope(rules_of(purpose), without)
+    scope.check_scope(rules_of(purpose), without)
 
 
 def test_a_policy_that_is_none_or_another_purpose_s_is_refused(tmp_path):
     with pytest.raises(spark.Refused, match="the policy is for ads"):
-        running.rules_of(POLICIES / "ads.toml", "anti_spam")
+        scope.rules_of(POLICIES / "ads.toml", "anti_spam")
     with pytest.raises(spark.Refused, match="cannot read the policy"):
-        running.rules_of(tmp_path / "none.toml", "ads")
+        scope.rules_of(tmp_path / "none.toml", "ads")
     policy = tmp_path / "policy.toml"
     policy.write_text((POLICIES / "ads.toml").read_text() + "\nhearsay = 1\n")
     with pytest.raises(spark.Refused, match="unknown field"):
-        running.rules_of(policy, "ads")
+        scope.rules_of(policy, "ads")
 
 
 def test_the_run_s_day_is_a_day_or_an_instant_with_a_zone():
     import datetime
 
-    assert running.day_of("2026-11-22") == "2026-11-22"
+    assert scope.day_of("2026-11-22") == "2026-11-22"
     zone = datetime.timezone(datetime.timedelta(hours=14))
-    assert running.day_of(datetime.datetime(2026, 11, 22, 9, tzinfo=zone)) == "2026-11-21"
+    assert scope.day_of(datetime.datetime(2026, 11, 22, 9, tzinfo=zone)) == "2026-11-21"
     for wrong in ("today", datetime.datetime(2026, 11, 22)):
         with pytest.raises(spark.Refused):
-            running.day_of(wrong)
+            scope.day_of(wrong)
 
 
 def test_columns_are_found_as_a_run_finds_them():

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::cast;
+use arrow::compute::{BatchCoalescer, cast};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
 use super::layout::{self, REJECTS};
 use super::staging::create_private;
+use super::tables::CHUNK_ROWS;
 use super::{ManifestFile, OutputError};
 
 /// One file of a table, as its rows come.
@@ -20,6 +21,8 @@ pub struct PartWriter {
     path: PathBuf,
     schema: SchemaRef,
     writer: ArrowWriter<File>,
+    /// Rows that wait to be written in chunks of one length: however they come, the file is the same.
+    waiting: BatchCoalescer,
 }
 
 impl std::fmt::Debug for PartWriter {
@@ -55,7 +58,8 @@ impl PartWriter {
         let properties = layout::properties(purpose, None);
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties));
         let writer = writer.map_err(|source| failed("begin", path, source))?;
-        Ok(Some(Self { path: path.to_owned(), schema, writer }))
+        let waiting = BatchCoalescer::new(Arc::clone(&schema), CHUNK_ROWS);
+        Ok(Some(Self { path: path.to_owned(), schema, writer, waiting }))
     }
 
     /// Writes rows, in their order; columns are found by name.
@@ -71,8 +75,16 @@ impl PartWriter {
         let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>();
         let batch =
             columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns));
-        let batch = batch.map_err(|error| failed("write", &self.path, error.into()))?;
-        self.writer.write(&batch).map_err(|source| failed("write", &self.path, source))
+        let pushed = batch.and_then(|batch| self.waiting.push_batch(batch));
+        pushed.map_err(|error| failed("write", &self.path, error.into()))?;
+        self.write_chunks()
+    }
+
+    fn write_chunks(&mut self) -> Result<(), OutputError> {
+        while let Some(chunk) = self.waiting.next_completed_batch() {
+            self.writer.write(&chunk).map_err(|source| failed("write", &self.path, source))?;
+        }
+        Ok(())
     }
 
     /// Ends the part; tells its size and digest.
@@ -80,7 +92,10 @@ impl PartWriter {
     /// # Errors
     ///
     /// When the file cannot be written or read back.
-    pub fn finish(self) -> Result<ManifestFile, OutputError> {
+    pub fn finish(mut self) -> Result<ManifestFile, OutputError> {
+        let last = self.waiting.finish_buffered_batch();
+        last.map_err(|error| failed("write", &self.path, error.into()))?;
+        self.write_chunks()?;
         let path = self.path;
         self.writer.into_inner().map_err(|source| failed("finish", &path, source))?;
         ManifestFile::of(&path).map_err(|source| OutputError::Io {

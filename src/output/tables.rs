@@ -24,7 +24,7 @@ use crate::report::page::{self, ToldList};
 use crate::share::Share;
 
 /// Rows that are turned into columns at a time.
-const CHUNK_ROWS: usize = 64 * 1024;
+pub(super) const CHUNK_ROWS: usize = 64 * 1024;
 
 /// One row of `matches.parquet`: ordered by token, then by the owner's, then by the list's place in
 /// name order.

@@ -12,7 +12,7 @@ use crate::input::Role;
 use crate::job::{Gates, Job};
 use crate::join::{Fate, ListIndex};
 use crate::normalise::RejectReason;
-use crate::report::Ledger;
+use crate::report::{InputReport, Ledger};
 use crate::share::Share;
 
 /// A limit of the job that the data does not keep.
@@ -186,6 +186,36 @@ pub(super) fn match_rate(gates: &Gates, file: &str, counted: Matched) -> Option<
     Some(BrokenGate::MatchRateHigh { file: file(), matched, numbers, limit })
 }
 
+/// What inputs do not keep of a job's limits, by their entries in a report: for a run that another engine
+/// counted. How much changed since the last run is not asked.
+#[must_use]
+pub fn broken_gates(gates: &Gates, inputs: &[InputReport]) -> Vec<BrokenGate> {
+    let mut broken = Vec::new();
+    for input in inputs.iter().filter(|input| input.role != Role::OptOuts.name()) {
+        let role = match input.role == Role::List.name() {
+            true => Role::List,
+            false => Role::Accounts,
+        };
+        let mut ledger = Ledger::new(role, input.file.clone());
+        ledger.rows_read = input.rows_read;
+        for reason in RejectReason::ALL {
+            let rows = input.rejected_by.get(reason.name()).copied().unwrap_or(0);
+            if rows > 0 {
+                ledger.rejected.add_many(reason, rows);
+            }
+        }
+        broken.extend(rejects(gates, [&ledger]));
+        if role == Role::List {
+            // A row that counts a distinct number is none of those that are rejected or duplicates.
+            let matched = input.withheld + input.released;
+            let numbers = matched + input.barred + input.unmatched;
+            let matched = Matched { numbers, matched, barred: input.barred };
+            broken.extend(match_rate(gates, &input.file, matched));
+        }
+    }
+    broken
+}
+
 /// Wilson's score interval at 95 % (Wilson 1927, "Probable inference, the law of succession, and
 /// statistical inference"): unlike the textbook's it holds near 0 and 1 and for few numbers.
 pub(super) fn interval(part: u64, whole: u64) -> [Share; 2] {
@@ -293,6 +323,26 @@ mod tests {
         assert!(matches!(judge(9), Some(BrokenGate::MatchRateLow { matched: 9, .. })));
         assert!(matches!(judge(91), Some(BrokenGate::MatchRateHigh { matched: 91, .. })));
         assert_eq!(match_rate(&gates, "list.csv", Matched::default()), None);
+    }
+
+    #[test]
+    fn a_report_s_inputs_are_judged_as_a_run_s_own_are() {
+        let mut list = Ledger::new(Role::List, "list.csv".to_owned());
+        (list.rows_read, list.unmatched, list.barred, list.released) = (120, 85, 5, 10);
+        list.rejected.add_many(RejectReason::Empty, 15);
+        list.rejected.add_many(RejectReason::NotAHash, 5);
+        let mut opt_outs = list.clone();
+        opt_outs.role = Role::OptOuts;
+        let inputs = [InputReport::from(&opt_outs), InputReport::from(&list)];
+        let judge = |gates: &Gates| broken_gates(gates, &inputs);
+        assert_eq!(judge(&Gates { max_reject_rate: percent(17), ..Gates::NONE }), []);
+        let broken = judge(&Gates { max_reject_rate: percent(16), ..Gates::NONE });
+        let empty = RejectReason::Empty;
+        assert!(matches!(broken[..], [BrokenGate::RejectRate { rejected: 20, reason, .. }]
+            if reason == empty));
+        let broken = judge(&Gates { min_match_rate: percent(11), ..Gates::NONE });
+        assert!(matches!(broken[..], [BrokenGate::MatchRateLow { matched: 10, numbers: 100, .. }]));
+        assert_eq!(judge(&Gates { max_match_rate: percent(10), ..Gates::NONE }), []);
     }
 
     #[test]

@@ -42,7 +42,7 @@ use crate::report::{Ledger, Report, Stage, Timings};
 use figures::Books;
 
 pub use error::{ListError, OptOutError, RunError};
-pub use gates::{BrokenGate, Counted};
+pub use gates::{BrokenGate, Counted, broken_gates};
 pub use normalise_file::{NormaliseFile, Normalised, normalise_file};
 pub use opt_outs::{AuditedOptOuts, read_for_audit};
 pub use validate::{

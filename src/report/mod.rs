@@ -158,7 +158,7 @@ impl<R: Copy + PartialEq> Counts<R> {
         self.add_many(reason, 1);
     }
 
-    fn add_many(&mut self, reason: R, many: u64) {
+    pub(crate) fn add_many(&mut self, reason: R, many: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += many,
             None => self.0.push((reason, many)),
@@ -333,7 +333,8 @@ pub struct InputReport {
     /// `withheld` by reason.
     #[serde(default)]
     pub withheld_by: BTreeMap<String, u64>,
-    /// Rows that the exact slow path decided.
+    /// Rows that the exact slow path decided; none where another engine counted.
+    #[serde(default)]
     pub slow_path: u64,
 }
 

@@ -12,6 +12,7 @@ Keys, and no numbers, are what the engine joins. Needs `pyspark`: `pip install p
 """
 
 from .errors import (
+    AuditFailed,
     DataRefused,
     EngineFailed,
     InputMissing,
@@ -24,6 +25,7 @@ from .errors import (
 from .run import Run, key_accounts, match
 
 __all__ = [
+    "AuditFailed",
     "DataRefused",
     "EngineFailed",
     "InputMissing",

@@ -13,6 +13,7 @@ from typing import Any
 
 from phonematch import _native
 
+from .errors import AuditFailed
 from .leaving import BARRED, RELEASED, UNMATCHED, Leaving
 
 
@@ -49,7 +50,7 @@ class Ledger:
         withheld = sum(self.withheld_by.values())
         counted = rejected + self.barred + self.duplicates + self.unmatched
         if counted + withheld + self.released != self.rows_read:
-            raise AssertionError("a row of an input was not counted exactly once")
+            raise AuditFailed("a row of an input was not counted exactly once")
         return {
             "role": self.role,
             "file": self.file,

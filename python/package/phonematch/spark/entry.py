@@ -20,7 +20,8 @@ from typing import Any
 from . import tables
 from .errors import EngineFailed, Refused, RunError, SecretUnreadable
 from .inputs import Input, ListInput, OptOutInput
-from .run import check_scope, prepare, rules_of
+from .run import prepare
+from .scope import check_scope, rules_of
 
 USAGE = """usage: submit.py --job JOB.toml [flags of `phonematch match`] [--without
 advertiser_figures]
@@ -127,6 +128,12 @@ def _secret(job: Job) -> str:
     return job.path("secret.file")
 
 
+def _gates(job: Job) -> dict[str, float]:
+    names = ("max_reject_rate", "min_match_rate", "max_match_rate")
+    gates = {name: job.get(f"gates.{name}") for name in names}
+    return {name: gate for name, gate in gates.items() if gate is not None}
+
+
 def _inputs(session: Any, job: Job, rules: Any) -> dict[str, list[Any]]:
     opt_outs = [
         OptOutInput(
@@ -178,6 +185,7 @@ def run(words: list[str]) -> dict[str, Any]:
             secret_file=secret_file,
             without=job.without,
         ) as done:
+            done.check_gates(_gates(job))
             name = job.get("name") or "phonematch"
             return done.write(job.path("out"), job.get("if_exists") or "error", job=name)
     finally:
@@ -195,9 +203,6 @@ def main(words: list[str] | None = None) -> int:
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except AssertionError as error:
-        print(f"error: a bug: {error}; please report it", file=sys.stderr)
-        return 70
     except Exception as error:
         # An engine's failure has many types; its text may quote a row, so only the type is told.
         failed = EngineFailed(f"the engine failed: {type(error).__name__}")

@@ -35,6 +35,12 @@ class InputMissing(RunError):
     exit_code = 66
 
 
+class AuditFailed(RunError):
+    """What was written is not what was promised: a bug. Nothing is published."""
+
+    exit_code = 70
+
+
 class OutputExists(RunError):
     """The run folder is there already."""
 

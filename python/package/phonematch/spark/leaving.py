@@ -153,7 +153,7 @@ class Leaving:
         )
         shown = groups.groupBy("recipient").applyInArrow(showing(self.join.keys.policy), schema)
         # Of a person the same is known in each list of a recipient, so the lists tell the group.
-        known = alike.join(F.broadcast(shown), self._same(alike, shown, cell))
+        known = alike.join(shown, self._same(alike, shown, cell))
         known = known.select(
             alike["recipient"], alike["key"], *(shown[f"shown_{name}"] for name in KNOWN)
         )
@@ -167,6 +167,11 @@ class Leaving:
         for name in columns:
             same = same & one[name].eqNullSafe(other[name])
         return same
+
+    @property
+    def keys(self) -> Any:
+        """The keys of those who leave."""
+        return self.leaving.select("key")
 
     @cached_property
     def matches(self) -> Any:

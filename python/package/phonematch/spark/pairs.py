@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from .inputs import union
 from .joining import KNOWN, LIST
 from .leaving import BARRED, UNMATCHED, Leaving, matches_schema
 from .workers import Tokens, Verdicts
@@ -104,8 +105,6 @@ class LeavingPairs(Leaving):
     @cached_property
     def person_fates(self) -> Any:
         """What each end of a matched pair came to, as `fate`."""
-        from .inputs import union
-
         fates = self._found_fates
         ends = [
             fates.select(fates[f"{of}_person"].alias("person"), "fate") for of in ("key", "owner")
@@ -127,8 +126,8 @@ class LeavingPairs(Leaving):
         )
 
     @cached_property
-    def matches(self) -> Any:
-        """The rows of `matches.parquet`: a token of the contact, and one of whose contact it is."""
+    def leaving(self) -> Any:
+        """Pairs of lists that leave. Nothing is shown of anybody."""
         from pyspark.sql import functions as F
 
         lists = self.lists.filter(F.col("verdict").isNull()).select(*LIST)
@@ -137,11 +136,19 @@ class LeavingPairs(Leaving):
         nothing = [
             F.lit(None).cast(kind).alias(name) for name, kind in zip(KNOWN, kinds, strict=True)
         ]
-        rows = pairs.select(
-            *LIST,
-            F.col("key_person").alias("key"),
-            F.col("owner_person").alias("owner"),
-            *nothing,
-        )
+        ends = (F.col("key_person").alias("key"), F.col("owner_person").alias("owner"))
+        return pairs.select(*LIST, *ends, *nothing)
+
+    @property
+    def keys(self) -> Any:
+        """The keys of both ends of pairs that leave."""
+        from pyspark.sql import functions as F
+
+        owners = self.leaving.select(F.col("owner").alias("key"))
+        return union([self.leaving.select("key"), owners])
+
+    @cached_property
+    def matches(self) -> Any:
+        """The rows of `matches.parquet`: a token of the contact, and one of whose contact it is."""
         tokens = Tokens(self.join.keys, (("key", "token"), ("owner", "owner_token")))
-        return rows.mapInArrow(tokens, matches_schema(pairs=True))
+        return self.leaving.mapInArrow(tokens, matches_schema(pairs=True))

@@ -2,90 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from phonematch import _native
 
 from . import inputs as reading
 from .counting import Counting, count_opt_outs, list_reports
-from .errors import DataRefused, OptOutsRefused, Refused, named
+from .errors import AuditFailed, DataRefused, OptOutsRefused, named
 from .inputs import Input, ListInput, OptOutInput, union
 from .joining import Join
 from .leaving import Leaving
 from .pairs import LeavingPairs
+from .scope import check_scope, day_of, rules_of
 from .workers import Keys
-
-#: What a run on one machine does beside and this one does not, unless the caller does without.
-ADVERTISER_FIGURES = "advertiser_figures"
-
-
-def rules_of(policy: str | os.PathLike[str], purpose: str) -> tuple[Any, str]:
-    """The policy of a file, and its text.
-
-    Raises Refused when it is none, is for another purpose, or for one that stays on one machine.
-    """
-    try:
-        text = Path(policy).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"cannot read the policy {policy}: {type(error).__name__}") from None
-    try:
-        rules = _native.Rules(text)
-    except _native.PolicyError as error:
-        raise Refused(f"{policy} is no policy: {error}") from None
-    if rules.purpose != purpose:
-        raise Refused(f"the policy is for {rules.purpose}, and the run is for {purpose}")
-    return rules, text
-
-
-def check_scope(rules: Any, without: Iterable[str]) -> None:
-    """Refuses what stays on one machine.
-
-    Raises Refused; the message says what to use instead.
-    """
-    without = set(without)
-    unknown = without - {ADVERTISER_FIGURES}
-    if unknown:
-        raise Refused(f"a run cannot do without {', '.join(sorted(unknown))}: nobody knows it")
-    if rules.has_messages:
-        raise Refused(
-            "business_messaging stays on one machine: its waves, caps and history of messages are "
-            "kept by `phonematch match`; use that"
-        )
-    if not rules.takes_lists:
-        raise Refused(
-            "analytics stays on one machine: its noised counts are made by `phonematch match`; "
-            "use that"
-        )
-    if rules.has_advertiser and ADVERTISER_FIGURES not in without:
-        raise Refused(
-            "what advertisers are told stays on one machine: audiences.parquet, summary.json, the "
-            "noise and the ledger are made by `phonematch match`. Use that, or say "
-            f'without=("{ADVERTISER_FIGURES}",): lists then leave by their exact floors, and no '
-            "advertiser is told a figure"
-        )
-    if ADVERTISER_FIGURES in without and not rules.has_advertiser:
-        raise Refused(f"{rules.purpose} has no {ADVERTISER_FIGURES} to do without")
-
-
-def day_of(as_of: Any) -> str:
-    """The run's day, `2026-11-22`: UTC's today where none is given."""
-    if as_of is None:
-        return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    if isinstance(as_of, datetime.datetime):
-        if as_of.tzinfo is None:
-            raise Refused("as_of needs a time zone")
-        return as_of.astimezone(datetime.timezone.utc).date().isoformat()
-    try:
-        return datetime.date.fromisoformat(str(as_of)).isoformat()
-    except ValueError:
-        raise Refused("as_of is a day, such as 2026-11-22") from None
-
 
 _TEXTS = "at int, text string"
 
@@ -233,6 +166,7 @@ class Run:
         Raises:
             OutputExists: a run is there and `if_exists` is `error`, or it is no run (73).
             EngineFailed: the file system failed (74).
+            AuditFailed: what was written is not what was promised (70).
         """
         from . import writing
 
@@ -244,6 +178,7 @@ class Run:
             report = {**self.report(), "job": job}
             place.begin()
             files = self._write_tables(place, report)
+            self._audit(place)
             texts = [_text(it) for it in (report, self._manifest(report, files))]
             sealed = self._sealed([_with_seal(text) for text in texts])
             place.write(writing.REPORT, sealed[0])
@@ -262,13 +197,23 @@ class Run:
         order += ["recipient", "list_id"]
         files = writing.write_table(self.matches, parts, writing.digits_for(matched), order)
         if sum(it["rows"] for it in files.values()) != matched:
-            raise AssertionError("as many rows were written as the lists' people are not")
+            raise AuditFailed("another number of rows was written than of people released")
         parts = writing.Parts(place.address, writing.REJECTS, purpose)
         rejects = writing.write_table(self.rejects, parts, 0, ["role", "file", "reason"])
         rejected = sum(it["rejected"] for it in report["inputs"])
         if sum(it["rows"] for it in rejects.values()) != rejected:
-            raise AssertionError("a rejected row was not written exactly once")
+            raise AuditFailed("a rejected row was not written exactly once")
         return {**files, **rejects}
+
+    def _audit(self, place: Any) -> None:
+        """Looks at what was written before it is a run."""
+        from . import auditing, writing
+
+        session = self._join.said_no.sparkSession
+        with named():
+            auditing.check_nobody_barred(self._leaving)
+            written = session.read.parquet(f"{place.address}/{writing.MATCHES}")
+            auditing.check_parts(self._leaving, written)
 
     def _manifest(self, report: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
         from . import writing
@@ -314,6 +259,16 @@ class Run:
         with named():
             rows = frame.mapInArrow(sealed, _TEXTS).collect()
         return [row["text"] for row in sorted(rows, key=lambda row: row["at"])]
+
+    def check_gates(self, gates: dict[str, float]) -> None:
+        """Holds the report against a job's gates: `max_reject_rate`, `min_match_rate` and
+        `max_match_rate`, shares of 1.
+
+        Raises DataRefused when one does not hold (65).
+        """
+        broken = _native.broken_gates(json.dumps(gates), json.dumps(self.report()["inputs"]))
+        if broken:
+            raise DataRefused("; ".join(broken))
 
     def close(self) -> None:
         """Gives back what the engine keeps for the run."""

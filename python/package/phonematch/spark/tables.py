@@ -96,6 +96,12 @@ def _delimited(session: Any, path: str, rules: Any, role: str, columns: dict[str
         return True, len(names(delimiter))
 
     delimiter = max(_DELIMITERS, key=fitting)
+    try:
+        # A file without names is refused before its first row is taken for some, and told to the
+        # engine.
+        rules.columns(role, names(delimiter), path, columns)
+    except _native.InputError as error:
+        raise DataRefused(str(error)) from None
     fields = ", ".join(f"`{name.replace('`', '``')}` string" for name in names(delimiter))
     return session.read.csv(
         path,
