@@ -81,7 +81,8 @@ def named() -> Iterator[None]:
     except RunError:
         raise
     except Exception as error:
-        found = re.search(r"phonematch\.(\w+Error): ([^\n]*)", str(error))
-        if found is None or found[1] not in _RAISED:
+        # Engines put their own words round it, and some leave out the module's name.
+        found = re.search(rf"\b({'|'.join(_RAISED)}): ([^\n]*)", str(error))
+        if found is None:
             raise
         raise _RAISED[found[1]](found[2].strip()) from None

@@ -192,14 +192,15 @@ class Run:
 
         purpose = self.rules.purpose
         matched = sum(it["released"] for it in report["lists"])
-        parts = writing.Parts(place.address, writing.MATCHES, purpose)
-        order = ["token", "owner_token"] if self.rules.takes_pairs else ["token"]
-        order += ["recipient", "list_id"]
-        files = writing.write_table(self.matches, parts, writing.digits_for(matched), order)
+        then = ("owner_token",) if self.rules.takes_pairs else ()
+        order = ("token", *then, "recipient", "list_id")
+        parts = writing.Parts(place.address, writing.MATCHES, purpose, order)
+        files = writing.write_table(self.matches, parts, writing.digits_for(matched))
         if sum(it["rows"] for it in files.values()) != matched:
             raise AuditFailed("another number of rows was written than of people released")
-        parts = writing.Parts(place.address, writing.REJECTS, purpose)
-        rejects = writing.write_table(self.rejects, parts, 0, ["role", "file", "reason"])
+        order = ("role", "file", "reason")
+        parts = writing.Parts(place.address, writing.REJECTS, purpose, order)
+        rejects = writing.write_table(self.rejects, parts, 0)
         rejected = sum(it["rejected"] for it in report["inputs"])
         if sum(it["rows"] for it in rejects.values()) != rejected:
             raise AuditFailed("a rejected row was not written exactly once")

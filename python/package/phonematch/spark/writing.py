@@ -31,8 +31,8 @@ REJECTS = "rejects.parquet"
 REPORT = "report.json"
 MANIFEST = "manifest.json"
 
-#: Rows of a part, about: some hundred megabytes.
-PART_ROWS = 1 << 22
+#: Most rows of a part, about: a row group, and what a worker sorts in memory.
+PART_ROWS = 1 << 20
 #: Hex digits that parts are cut by at most: 65 536 parts.
 _MOST_DIGITS = 4
 
@@ -55,28 +55,35 @@ def has_folders(store: Any) -> bool:
 
 @dataclass(frozen=True)
 class Parts:
-    """Writes a partition's rows, which are sorted, a file for each value of `part`."""
+    """Writes a partition's rows a file for each value of `part`, sorted by `order`.
+
+    An engine may merge partitions behind a sort of its own, so rows are sorted here, where they are
+    written: a partition's rows are in the worker's memory then.
+    """
 
     folder: str
     table: str
     purpose: str
+    order: tuple[str, ...]
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        written: list[tuple[str, int, int, str]] = []
+        held = [batch for batch in batches if batch.num_rows]
+        if not held:
+            return
+        rows = pa.Table.from_batches(held)
+        held.clear()
+        written = []
         with tempfile.TemporaryDirectory(prefix="phonematch-") as room:
-            part: _Part | None = None
-            for batch in batches:
-                for name in pc.unique(batch.column("part")).to_pylist():
-                    rows = batch.filter(pc.equal(batch.column("part"), name))
-                    if part is None or part.name != name:
-                        written += [] if part is None else [part.finish()]
-                        part = _Part(self, name, room)
-                    part.write(rows)
-            written += [] if part is None else [part.finish()]
-        columns = [list(column) for column in zip(*written, strict=True)] or [[]] * 4
+            for name in sorted(pc.unique(rows.column("part")).to_pylist()):
+                part = _Part(self, name, room)
+                of_part = rows.filter(pc.equal(rows.column("part"), name)).drop_columns(["part"])
+                for batch in of_part.sort_by([(by, "ascending") for by in self.order]).to_batches():
+                    part.write(batch)
+                written.append(part.finish())
+        columns = [list(column) for column in zip(*written, strict=True)]
         kinds = (pa.string(), pa.int64(), pa.int64(), pa.string())
         arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, names=["name", "rows", "bytes", "blake3"])
@@ -145,15 +152,14 @@ def digits_for(rows: int) -> int:
     return digits
 
 
-def write_table(frame: Any, parts: Parts, digits: int, order: list[str]) -> dict[str, Any]:
-    """Writes a table; tells its parts by name. One without rows has one part with none."""
+def write_table(frame: Any, parts: Parts, digits: int) -> dict[str, Any]:
+    """Writes a table, cut by the first digits of the first column that it is sorted by; tells its
+    parts by name. One without rows has one part with none."""
     from pyspark.sql import functions as F
 
-    prefix = F.substring(F.col(order[0]), 1, digits) if digits else F.lit("0")
+    prefix = F.substring(F.col(parts.order[0]), 1, digits) if digits else F.lit("0")
     name = F.concat(F.lit("part-"), prefix, F.lit(".parquet"))
-    rows = frame.withColumn("part", name)
-    rows = rows.repartition(16**digits, "part") if digits else rows.coalesce(1)
-    rows = rows.sortWithinPartitions("part", *order)
+    rows = frame.withColumn("part", name).repartition(16**digits, "part")
     with named():
         written = rows.mapInArrow(parts, _WRITTEN).collect()
     if not written:
