@@ -2,6 +2,7 @@
 codes."""
 
 import pytest
+from conftest import ROOT
 from phonematch.spark import Refused, SecretUnreadable, entry, tables
 
 JOB = """
@@ -44,15 +45,16 @@ def test_settings_are_those_of_the_command_flags_before_variables_before_the_fil
     job = job_of("--out", "elsewhere", "--without", "advertiser_figures")
     entry.check_settings(job)
     here = tmp_path / "jobs"
-    assert job.paths("accounts.files") == [str(here / "export" / "*.parquet")]
+    exported = tables.File("export/*.parquet", str(here / "export" / "*.parquet"))
+    assert job.files("accounts.files") == [exported]
     assert job.get("accounts.columns") == {"phone": "msisdn"}
-    assert job.paths("lists.1.files")[1] == "s3://lists/summer.parquet"
+    assert job.files("lists.1.files")[1].path == "s3://lists/summer.parquet"
     assert job.get("lists.1.country") == "DE"
     assert job.get("if_exists") == "skip"
     assert not job.path("out").startswith(str(here))
     assert job.without == ["advertiser_figures"]
     assert entry._secret(job) == str(here / "secret.key")
-    assert tables.stem(job.paths("lists.1.files")[0]) == "spring"
+    assert tables.stem(job.files("lists.1.files")[0].path) == "spring"
     assert tables.stem("lists/*.parquet") is None
 
 
@@ -106,3 +108,27 @@ def test_a_job_without_a_secret_ends_with_its_code(job_of):
 def test_help_is_no_error(capsys):
     assert entry.main(["--help"]) == 0
     assert "--job" in capsys.readouterr().out
+
+
+def test_a_run_that_is_there_is_told_before_an_engine_is_started(job_of, tmp_path, capsys):
+    there = tmp_path / "jobs" / "runs" / "today"
+    job_of()
+    policy = ROOT / "fixtures" / "policies" / "anti_spam.toml"
+    (tmp_path / "jobs" / "policy.toml").write_bytes(policy.read_bytes())
+    there.mkdir(parents=True)
+    words = ["--job", str(tmp_path / "jobs" / "nightly.toml")]
+    assert entry.main(words) == 73
+    (there / "report.json").write_text('{"rows": 1}')
+    (there / "manifest.json").write_text("{}")
+    assert entry.main(words) == 73
+    assert entry.main([*words, "--if-exists", "skip"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == ['{"exit_code": 0, "report": {"rows": 1}}']
+
+
+def test_what_a_policy_asks_that_stays_on_one_machine_ends_with_its_code(job_of, tmp_path, capsys):
+    job_of(text=JOB.replace("anti_spam", "ads"))
+    policy = ROOT / "fixtures" / "policies" / "ads.toml"
+    (tmp_path / "jobs" / "policy.toml").write_bytes(policy.read_bytes())
+    assert entry.main(["--job", str(tmp_path / "jobs" / "nightly.toml")]) == 78
+    assert "advertiser_figures" in capsys.readouterr().err

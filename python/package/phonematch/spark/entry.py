@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import tables
+from . import tables, writing
 from .errors import EngineFailed, Refused, RunError, SecretUnreadable
 from .inputs import Input, ListInput, OptOutInput
 from .run import prepare
@@ -56,8 +56,9 @@ class Job:
         """The path of a setting that is there."""
         return self._placed(name, self.settings[name])
 
-    def paths(self, name: str) -> list[str]:
-        return [self._placed(name, value) for value in self.get(name) or []]
+    def files(self, name: str) -> list[tables.File]:
+        """The files of a setting: what the job calls each, and where it is."""
+        return [tables.File(value, self._placed(name, value)) for value in self.get(name) or []]
 
     def _placed(self, name: str, value: str) -> str:
         if "://" in value or value == "-":
@@ -137,30 +138,30 @@ def _gates(job: Job) -> dict[str, float]:
 def _inputs(session: Any, job: Job, rules: Any) -> dict[str, list[Any]]:
     opt_outs = [
         OptOutInput(
-            *tables.opened(session, path, rules, "opt_outs", job.get("opt_outs.columns")),
+            *tables.opened(session, file, rules, "opt_outs", job.get("opt_outs.columns")),
             country=job.get("opt_outs.country"),
         )
-        for path in tables.checked_opt_outs(session, job.paths("opt_outs.files"), rules)
+        for file in tables.checked_opt_outs(session, job.files("opt_outs.files"), rules)
     ]
     lists, at = [], 1
     while job.get(f"lists.{at}.files"):
         setting = f"lists.{at}"
         only = job.get(f"{setting}.recipient")
-        for path in job.paths(f"{setting}.files"):
+        for file in job.files(f"{setting}.files"):
             lists.append(
                 ListInput(
-                    *tables.opened(session, path, rules, "list", job.get(f"{setting}.columns")),
+                    *tables.opened(session, file, rules, "list", job.get(f"{setting}.columns")),
                     phones=job.get(f"{setting}.phones") or "by_column",
                     recipient=only or job.get("recipient"),
                     only=only is not None,
-                    list_id=job.get(f"{setting}.id") or tables.stem(path),
+                    list_id=job.get(f"{setting}.id") or tables.stem(file.path),
                     country=job.get(f"{setting}.country"),
                 )
             )
         at += 1
     accounts = [
-        Input(*tables.opened(session, path, rules, "accounts", job.get("accounts.columns")))
-        for path in job.paths("accounts.files")
+        Input(*tables.opened(session, file, rules, "accounts", job.get("accounts.columns")))
+        for file in job.files("accounts.files")
     ]
     return {"accounts": accounts, "lists": lists, "opt_outs": opt_outs}
 
@@ -173,6 +174,11 @@ def run(words: list[str]) -> dict[str, Any]:
     rules, _ = rules_of(policy, job.get("purpose"))
     check_scope(rules, job.without)
     secret_file = _secret(job)
+    out, if_exists = job.path("out"), job.get("if_exists") or "error"
+    with writing.failing():
+        found = writing.existing(writing.Place(out), if_exists)
+    if found is not None:
+        return found
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.appName(f"phonematch {job.get('name') or ''}").getOrCreate()
@@ -187,7 +193,7 @@ def run(words: list[str]) -> dict[str, Any]:
         ) as done:
             done.check_gates(_gates(job))
             name = job.get("name") or "phonematch"
-            return done.write(job.path("out"), job.get("if_exists") or "error", job=name)
+            return done.write(out, if_exists, job=name)
     finally:
         session.stop()
 

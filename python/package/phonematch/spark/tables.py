@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import posixpath
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from phonematch import _native
 
@@ -19,6 +19,13 @@ _DELIMITERS = ",;\t|"
 _CORRUPT = "phonematch_corrupt"
 _MALFORMED = "phonematch_malformed"
 _PACKED = (".gz", ".zst", ".zstd", ".bz2")
+
+
+class File(NamedTuple):
+    """A file, a folder or a pattern: what its job calls it, and where it is."""
+
+    name: str
+    path: str
 
 
 def stem(path: str) -> str | None:
@@ -41,26 +48,27 @@ def _kind(path: str) -> str:
 
 
 def opened(
-    session: Any, path: str, rules: Any, role: str, columns: dict[str, str] | None
+    session: Any, file: File, rules: Any, role: str, columns: dict[str, str] | None
 ) -> tuple[Any, str, dict[str, str], str | None]:
     """A file, a folder or a pattern as a table: the table, its name, its mapped columns, and the
     column that marks malformed rows, if it has one.
 
     Raises InputMissing when nothing is there.
     """
+    name, path = file
     kind, columns = _kind(path), columns or {}
-    with _there(path, role):
+    with _there(name, role):
         if kind == "parquet":
-            return session.read.parquet(path), path, columns, None
+            return session.read.parquet(path), name, columns, None
         if kind == "json":
             frame = session.read.option("primitivesAsString", True).json(path)
             corrupt = "_corrupt_record"
         else:
-            frame = _delimited(session, path, rules, role, columns)
+            frame = _delimited(session, file, rules, role, columns)
             corrupt = _CORRUPT
     if corrupt not in frame.columns:
-        return frame, path, columns, None
-    return frame.withColumn(_MALFORMED, frame[corrupt].isNotNull()), path, columns, _MALFORMED
+        return frame, name, columns, None
+    return frame.withColumn(_MALFORMED, frame[corrupt].isNotNull()), name, columns, _MALFORMED
 
 
 class _there:
@@ -79,10 +87,11 @@ class _there:
             raise InputMissing(f"{self.path} ({self.role}) is not there, or is no table") from None
 
 
-def _delimited(session: Any, path: str, rules: Any, role: str, columns: dict[str, str]) -> Any:
+def _delimited(session: Any, file: File, rules: Any, role: str, columns: dict[str, str]) -> Any:
+    name, path = file
     lines = session.read.text(path).limit(1).collect()
     if not lines:
-        raise DataRefused(f"{path} ({role}) is empty: not even column names are in it")
+        raise DataRefused(f"{name} ({role}) is empty: not even column names are in it")
     header = lines[0][0].removeprefix("\ufeff")
 
     def names(delimiter: str) -> list[str]:
@@ -90,7 +99,7 @@ def _delimited(session: Any, path: str, rules: Any, role: str, columns: dict[str
 
     def fitting(delimiter: str) -> tuple[bool, int]:
         try:
-            rules.columns(role, names(delimiter), path, columns)
+            rules.columns(role, names(delimiter), name, columns)
         except _native.InputError:
             return False, len(names(delimiter))
         return True, len(names(delimiter))
@@ -99,10 +108,10 @@ def _delimited(session: Any, path: str, rules: Any, role: str, columns: dict[str
     try:
         # A file without names is refused before its first row is taken for some, and told to the
         # engine.
-        rules.columns(role, names(delimiter), path, columns)
+        rules.columns(role, names(delimiter), name, columns)
     except _native.InputError as error:
         raise DataRefused(str(error)) from None
-    fields = ", ".join(f"`{name.replace('`', '``')}` string" for name in names(delimiter))
+    fields = ", ".join(f"`{field.replace('`', '``')}` string" for field in names(delimiter))
     return session.read.csv(
         path,
         schema=f"{fields}, {_CORRUPT} string",
@@ -116,7 +125,7 @@ def _delimited(session: Any, path: str, rules: Any, role: str, columns: dict[str
     )
 
 
-def checked_opt_outs(session: Any, paths: list[str], rules: Any) -> list[str]:
+def checked_opt_outs(session: Any, given: list[File], rules: Any) -> list[File]:
     """Those of the opt-out files that are there, none of them stale, cut or from the future.
 
     Raises OptOutsRefused where the policy does not allow it.
@@ -125,7 +134,7 @@ def checked_opt_outs(session: Any, paths: list[str], rules: Any) -> list[str]:
     from pyspark.sql import functions as F
 
     found = []
-    for path in paths:
+    for name, path in given:
         files = session.read.format("binaryFile").load(path)
         is_text = _kind(path) != "parquet" and not path.lower().endswith(_PACKED)
         last = F.expr("substring(content, length(content), 1)") if is_text else F.lit(None)
@@ -135,15 +144,15 @@ def checked_opt_outs(session: Any, paths: list[str], rules: Any) -> list[str]:
             files = []
         if not files:
             if "when_missing" in rules.refusals:
-                raise OptOutsRefused(f"{path} (opt-outs) is not there")
+                raise OptOutsRefused(f"{name} (opt-outs) is not there")
             continue
         for file in files:
             ended = None if file["last"] is None else bytes(file["last"]) == b"\n"
             modified = file["modificationTime"].timestamp()
-            wrong = rules.opt_out_fault(path, modified, time.time(), ended)
+            wrong = rules.opt_out_fault(name, modified, time.time(), ended)
             if wrong is not None:
                 raise OptOutsRefused(wrong)
-        found.append(path)
+        found.append(File(name, path))
     if not found:
         raise OptOutsRefused("there are no opt-outs at all, and a run needs a table of them")
     return found
