@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,12 @@ CLUSTER_CONFIG = {
     "spark.executor.syncLogLevel.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
     "spark.ui.port": "0",
+    # Tables here are small, and to plan and compile a stage takes longer than to run it.
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.shuffle.compress": "false",
+    "spark.shuffle.spill.compress": "false",
 }
 
 
@@ -58,7 +65,7 @@ class Engine:
         self._process = ProcessPoolExecutor(1, mp_context=spawn, initializer=_start, initargs=given)
 
     def call(self, work, *given, **named):
-        """What `work(session, ...)` gives there; what it raises is raised here."""
+        """What `work(session, ...)` gives there; what it raises is a `Failed` here."""
         return self.begin(work, *given, **named).result()
 
     def begin(self, work, *given, **named):
@@ -144,14 +151,31 @@ def _sail(folder, config):
     os.environ["RUST_LOG"] = "info"
     _held["server"] = server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
-    _, port = server.listening_address
     from pyspark.sql import SparkSession
 
-    return _configured(SparkSession.builder.remote(f"sc://127.0.0.1:{port}"), config)
+    return _configured(SparkSession.builder.remote(server_address()), config)
+
+
+def server_address():
+    """Where this process's Sail server listens."""
+    _, port = _held["server"].listening_address
+    return f"sc://127.0.0.1:{port}"
+
+
+class Failed(Exception):
+    """What a call raised there: many of an engine's errors cannot travel between processes."""
+
+    def __init__(self, kind, text):
+        super().__init__(kind, text)
+        self.kind, self.text = kind, text
 
 
 def _run(work, given, named):
-    return work(_held["session"], *given, **named)
+    try:
+        return work(_held["session"], *given, **named)
+    except Exception as error:
+        traceback.print_exc()
+        raise Failed(type(error).__name__, str(error)) from None
 
 
 def _stop():

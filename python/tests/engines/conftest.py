@@ -11,12 +11,19 @@ Needs Java 17 or 21. `tests` alone does not look in here: the wheel is tested wi
 |---|---|
 | `clusters.py` | how an engine is started, and what becomes of its files |
 | `worlds.py` | made-up people with everything that has ever gone wrong |
+| `people.py`, `naive.py` | a number's other forms, and the match twice more, written anew |
+| `tasks.py` | what an engine's process is given to do |
+| `answers.py` | what one machine says, to compare with |
 | `test_engines.py` | the engines are what they are taken for, and leave nothing in the package |
+| `test_differential.py` | the same people, cells, counts and rejects on all of them |
+| `test_layout.py` | keyed accounts: the same answer, a nightly delta, nothing shuffled |
+| `test_pages.py` | code of the docs |
 
 Numbers in here are made up from numbering patterns, or from ranges set aside for fiction.
 """
 
 import pytest
+
 from clusters import ENGINES, Engine
 
 

@@ -15,6 +15,11 @@ def kind(session):
     return {"class": f"{type(session).__module__}.{type(session).__name__}", "bypass": bypass}
 
 
+def process(_):
+    """The engine's own process."""
+    return os.getpid()
+
+
 def application(session):
     """Of a cluster: its name there, the address of its status pages, executors with cores."""
     context = session.sparkContext
@@ -66,3 +71,216 @@ class _Keyed:
             columns = [phone, country, *map(pa.array, (read.e164, read.reason, keys, token))]
             names = ["phone", "country", "e164", "reason", "key", "token"]
             yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def frames(session, world):
+    """Accounts, lists and opt-outs of a world, as an engine's tables."""
+    paths = (world.accounts, world.long_list, world.opt_outs)
+    return [session.read.parquet(str(path)) for path in paths]
+
+
+def run_of(session, world, accounts=None, **settings):
+    """A run over a world, begun as a caller of the module begins one."""
+    from phonematch import spark as pm
+
+    given, lists, opt_outs = frames(session, world)
+    without = ("advertiser_figures",) if world.purpose == "ads" else ()
+    settings = {"recipient": "house", "without": without, **settings}
+    return pm.match(
+        given if accounts is None else accounts,
+        lists,
+        opt_outs,
+        policy=str(world.policy),
+        purpose=world.purpose,
+        secret_file=str(world.secret),
+        **settings,
+    )
+
+
+def match(session, world, **settings):
+    """What a run comes to: rows of matches, reasons of rejects, and the report."""
+    with run_of(session, world, **settings) as run:
+        matches = run.matches.toArrow().to_pylist()
+        rejects = run.rejects.groupBy("role", "reason").count().toArrow().to_pylist()
+        return {"matches": matches, "rejects": rejects, "report": run.report()}
+
+
+def write(session, world, out, **settings):
+    """Writes a run; gives its report."""
+    how = {name: settings.pop(name) for name in ("if_exists",) if name in settings}
+    with run_of(session, world, **settings) as run:
+        return run.write(str(out), **how)
+
+
+def match_mistyped(session, world):
+    """A run whose accounts have a column of floats for numbers."""
+    from pyspark.sql import functions as F
+
+    accounts, _, _ = frames(session, world)
+    numbers = F.regexp_replace("phone", "[^0-9]", "").cast("double")
+    return match(session, world, accounts=accounts.withColumn("phone", numbers))
+
+
+class Died(Exception):
+    """A driver that is no more."""
+
+
+def write_and_die(session, world, out, moment, **settings):
+    """A driver that dies when the tables are written: before the manifest, or before the rename."""
+    from unittest import mock
+
+    from phonematch.spark import writing
+
+    original = writing.Place.write
+
+    def write_all_but_the_manifest(place, name, text):
+        if name == writing.MANIFEST:
+            raise Died
+        return original(place, name, text)
+
+    def never_publish(_):
+        raise Died
+
+    patches = {
+        "before the manifest": ("write", write_all_but_the_manifest),
+        "before it has its name": ("publish", never_publish),
+    }
+    name, stand_in = patches[moment]
+    with mock.patch.object(writing.Place, name, stand_in):
+        return write(session, world, out, **settings)
+
+
+def address(_):
+    """Where the engine's own Connect server is."""
+    from clusters import server_address
+
+    return server_address()
+
+
+def key_all(session, world):
+    """Reads and keys every account; gives how many have a key."""
+    from phonematch import spark as pm
+    from pyspark.sql import functions as F
+
+    accounts, _, _ = frames(session, world)
+    names = {"policy": str(world.policy), "purpose": world.purpose}
+    keyed = pm.key_accounts(accounts, secret_file=str(world.secret), **names)
+    return keyed.agg(F.count("person"), F.max("digits"), F.max(F.size("others"))).collect()[0][0]
+
+
+def shuffled_bytes(session):
+    """What an application's stages have written for others to read since it began, and spilled."""
+    told = application(session)
+    import json
+    import urllib.request
+
+    address = f"{told['address']}/api/v1/applications/{told['id']}/stages"
+    with urllib.request.urlopen(address) as page:
+        stages = json.load(page)
+    return sum(stage["shuffleWriteBytes"] for stage in stages)
+
+
+def keyed(session, world, folder, hex_digits=1):
+    """Keys the world's accounts into a store."""
+    from phonematch.spark import layout
+
+    names = {"policy": str(world.policy), "purpose": world.purpose}
+    names["secret_file"] = str(world.secret)
+    accounts, _, _ = frames(session, world)
+    return layout.create(accounts, str(folder), hex_digits=hex_digits, **names).state.version
+
+
+def opened(session, world, folder, **other):
+    """The store of a world's accounts."""
+    from phonematch.spark import layout
+
+    names = {"policy": str(world.policy), "purpose": world.purpose}
+    names |= {"secret_file": str(world.secret), **other}
+    return layout.open_store(session, str(folder), **names)
+
+
+def match_keyed(session, world, folder):
+    """A run over a world whose accounts lie in a store."""
+    return match(session, world, accounts=opened(session, world, folder))
+
+
+def take_in(session, world, folder, changed, gone):
+    """A nightly delta: files of rows that changed, and of accounts that are gone."""
+    store = opened(session, world, folder)
+    frames = [session.read.parquet(str(path)) for path in (changed, gone)]
+    return store.apply(*frames).state.version
+
+
+def die_while_taking_in(session, world, folder, changed, gone):
+    """A driver that dies when the next version is written and before it counts."""
+    from unittest import mock
+
+    from phonematch.spark import layout
+
+    with mock.patch.object(layout.Store, "_publish", side_effect=Died):
+        take_in(session, world, folder, changed, gone)
+
+
+def plan_of_delta(session, world, folder, changed):
+    """The physical plan of what a delta leaves of a store's rows."""
+    store = opened(session, world, folder)
+    rows = store._keyed(_rules(world), session.read.parquet(str(changed)), "account_id")
+    return plan(store._kept("rows", rows.select("account")))
+
+
+def plan_of_match(session, world, folder):
+    """The physical plan of the rows that a match looks at: from a store, or None for the export."""
+    accounts = opened(session, world, folder) if folder else None
+    setting = "spark.sql.autoBroadcastJoinThreshold"
+    before = session.conf.get(setting)
+    session.conf.set(setting, "-1")
+    try:
+        with run_of(session, world, accounts=accounts) as run:
+            return plan(run._join.touched)
+    finally:
+        session.conf.set(setting, before)
+
+
+def _rules(world):
+    from phonematch import _native
+
+    return _native.Rules(world.policy.read_text(encoding="utf-8"))
+
+
+def plan(frame):
+    """The physical plan, as the engine prints it."""
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        frame.explain()
+    return said.getvalue()
+
+
+def version_of(session, world, folder, **other):
+    return opened(session, world, folder, **other).state.version
+
+
+def match_store_of(session, world, folder, **other):
+    """A run by another policy or secret than the store that it is given."""
+    from phonematch import spark as pm
+
+    store = opened(session, world, folder)
+    _, lists, opt_outs = frames(session, world)
+    named = {"policy": str(world.policy), "purpose": world.purpose}
+    named |= {"secret_file": str(world.secret), "recipient": "house", **other}
+    named["without"] = ("advertiser_figures",) if named["purpose"] == "ads" else ()
+    return pm.match(store, lists, opt_outs, **named).report()
+
+
+def run_page(session, world, code, changed, gone):
+    """Runs a page's code where its names mean a world; gives the report of its run."""
+    accounts, lists, opt_outs = frames(session, world)
+    parts = [session.read.parquet(str(path)) for path in (changed, gone)]
+    names = {"spark": session, "accounts": accounts, "lists": lists, "opt_outs": opt_outs}
+    names |= {"changed": parts[0], "gone": parts[1]}
+    exec(compile(code, "page", "exec"), names)
+    report = names["run"].report()
+    names["run"].close()
+    return report

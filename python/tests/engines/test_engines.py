@@ -8,6 +8,7 @@ from pathlib import Path
 import phonematch
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 import tasks
 import worlds
 

@@ -11,16 +11,21 @@ import csv
 import hashlib
 import os
 import random
+import re
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import phonematch
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from people import aliases
 
+SHIPPED = Path(__file__).resolve().parents[3] / "fixtures" / "policies"
+NO_NOISE = '[noise]\ndistribution = "none"\n\n'
 PROGRAM = Path(sys.executable).parent / "phonematch"
 # Half of them have numbers that are written in two forms.
 COUNTRIES = "MX,AR,BR,IT,DE,GB,US,ID"
@@ -32,9 +37,11 @@ VERIFIED = ["2023-01-01", "2024-03-01", "2024-06-01", "", "", "", "", "", "never
 JUNK = ["", " ", "n/a", "null", "0000000000", "4.47911E+11", "447911123456.0", "call me", "+", "\0"]
 JUNK += [None, "12025550123;12025550124", "+99912345678", "+49", "hello@example.com"]
 
-ACCOUNTS = ["account_id", "phone", "consent_ads", "os", "device", "verified_at"]
+ACCOUNTS = ["account_id", "phone", "consent_ads", "consent_friend_suggestions", "os", "device"]
+ACCOUNTS += ["verified_at"]
 ROWS = ["list_id", "advertiser_id", "phone", "country", "last_contact_at"]
 HASHED_ROWS = ["list_id", "advertiser_id", "phone_sha256", "last_contact_at"]
+BOOKS = ["list_id", "owner_phone", "phone", "country", "last_contact_at"]
 OPT_OUTS = ["phone", "phone_sha256", "country", "purpose"]
 
 
@@ -55,6 +62,12 @@ class World:
     lists: dict = field(default_factory=dict)
 
     @property
+    def long_list(self):
+        """All lists in one table, numbers in one column and hashes in one; or all address books."""
+        name = "books" if self.purpose == "friend_suggestions" else "lists"
+        return self.folder / f"{name}.parquet"
+
+    @property
     def accounts(self):
         return self.folder / "accounts.parquet"
 
@@ -70,15 +83,21 @@ class World:
     def policy(self):
         return self.folder / f"{self.purpose}.toml"
 
+    def of(self, purpose):
+        """The same people, for another purpose."""
+        return replace(self, purpose=purpose)
+
     def list_file(self, name):
         return self.folder / f"list_{name}.parquet"
 
-    def job(self, out, **settings):
-        """A job file of the command; gives its path."""
+    def job(self, out, *, long=True, **settings):
+        """A job file of the command, with the long list or a file for each form; gives its path."""
         lists = "".join(
             f'[[lists]]\nfiles = ["{self.list_file(name)}"]\nphones = "{phones}"\n'
             for name, phones in self.lists.items()
         )
+        if long:
+            lists = f'[[lists]]\nfiles = ["{self.long_list}"]\n'
         more = "".join(f"{key} = {value}\n" for key, value in settings.items())
         path = self.folder / f"job-{self.purpose}.toml"
         path.write_text(
@@ -117,19 +136,34 @@ def _with_the_made(plain):
 def hostile(folder, *, accounts=20_000, list_rows=12_000, seed=6):
     """A world of everything at once. Same seed, same files."""
     rng = random.Random(seed)
+    folder.mkdir(exist_ok=True)
     plain = synth(folder / "plain", accounts=accounts, list_rows=list_rows, seed=seed)
     _with_the_made(plain)
     people = _accounts(rng, plain["accounts"])
     lists = _lists(rng, plain["list"], plain["accounts"])
     opt_outs = _opt_outs(rng, plain["opt_outs"], plain["accounts"])
     world = World(folder, lists={name: list_file.phones for name, list_file in lists.items()})
+    policies(folder)
     write(world.accounts, people, ACCOUNTS)
     for name, list_file in lists.items():
         columns = ROWS if list_file.phones == "raw" else HASHED_ROWS
         write(world.list_file(name), list_file.rows, columns)
+    every = [row for list_file in lists.values() for row in list_file.rows]
+    write(world.long_list, every, [*ROWS, "phone_sha256"])
+    write(folder / "books.parquet", _books(rng, plain["list"], plain["accounts"]), BOOKS)
     write(world.opt_outs, opt_outs, OPT_OUTS)
     phonematch_command("keygen", world.secret)
     return world
+
+
+def policies(folder, excluded="GB"):
+    """The shipped policies. Floors are told exactly, as an engine that keeps no ledger does."""
+    for purpose in ("ads", "anti_spam", "friend_suggestions"):
+        text = (SHIPPED / f"{purpose}.toml").read_text(encoding="utf-8")
+        text = text.replace("attribute_cell = 50", "attribute_cell = 8")
+        text = text.replace("excluded_regions = []", f'excluded_regions = ["{excluded}"]')
+        text = re.sub(r"\[noise\].*?(?=\[opt_outs\])", NO_NOISE, text, flags=re.DOTALL)
+        (folder / f"{purpose}.toml").write_text(text, encoding="utf-8")
 
 
 def write(path, rows, columns):
@@ -155,6 +189,9 @@ def _accounts(rng, plain):
     # A no in a spelling that matches nobody still bars whom it may mean.
     for row in rng.sample(plain, len(plain) // 100):
         people.append({"phone": f"{row['phone'][1:]}.0", "consent_ads": "opt_out"})
+    for number, row in enumerate(people):
+        row.setdefault("account_id", f"n{number}")
+        row["consent_friend_suggestions"] = rng.choice([row.get("consent_ads"), "granted", ""])
     rng.shuffle(people)
     return people
 
@@ -183,11 +220,30 @@ def _lists(rng, rows, plain_accounts):
             kept = {"list_id": f"hashed_{hashed.phones}", "advertiser_id": "initech"}
             hashed.rows.append(dict(kept, phone_sha256=cell, last_contact_at=rng.choice(CONTACTS)))
         hashed.rows += rng.sample(hashed.rows, len(hashed.rows) // 20)
+        # Who is on a list as a number and as hashes is one person.
+        for row in plain_accounts[:200]:
+            cell = digest(row["phone"], hashed.phones, rng)
+            kept = {"list_id": "spring", "advertiser_id": "acme"}
+            hashed.rows.append(dict(kept, phone_sha256=cell))
         few = [dict(hashed.rows[0], phone_sha256=junk) for junk in (None, "", "n/a", "g" * 64)]
         hashed.rows += few
     for list_file in (raw, e164, digits):
         rng.shuffle(list_file.rows)
     return {"raw": raw, "e164": e164, "digits": digits}
+
+
+def _books(rng, rows, plain_accounts):
+    """Address books: whose they are is read as in the export."""
+    owners = [row["phone"] for row in rng.sample(plain_accounts, 400)] + JUNK
+    books = []
+    for row in rng.sample(rows, len(rows) // 2) + rng.sample(plain_accounts, 2_000):
+        owner, contact = rng.choice(owners), rng.choice(CONTACTS)
+        kept = {"phone": row["phone"], "country": row.get("country"), "last_contact_at": contact}
+        books.append(dict(kept, list_id=rng.choice(["north", "south"]), owner_phone=owner))
+    # A book that holds its owner's own number, and one contact twice.
+    books += [dict(book, phone=book["owner_phone"]) for book in books[:50]] + books[:100]
+    rng.shuffle(books)
+    return books
 
 
 def _opt_outs(rng, plain, accounts):
@@ -221,3 +277,33 @@ def _digits(phone):
 def e164(phone):
     """The number of an export's cell; none where there is none."""
     return phonematch.read(phone, export=True).e164 if phone else None
+
+
+def plain(folder):
+    """What `synth` left in a folder, as Parquet: one list, named `list`, of one recipient."""
+    world = World(folder)
+    # Of Vatican City `synth` makes nobody.
+    policies(folder, excluded="VA")
+    for name, path in (
+        ("accounts", world.accounts),
+        ("list", world.long_list),
+        ("opt_outs", world.opt_outs),
+    ):
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        if name == "list":
+            rows = [dict(row, list_id="list") for row in rows]
+        write(path, rows, list(rows[0]))
+    phonematch_command("keygen", world.secret)
+    return world
+
+
+def moved(world, folder, *, accounts):
+    """The same world in another folder, with other accounts."""
+    folder.mkdir()
+    for path in world.folder.iterdir():
+        if path.is_file():
+            shutil.copy2(path, folder / path.name)
+    today = replace(world, folder=folder)
+    shutil.copyfile(accounts, today.accounts)
+    return today

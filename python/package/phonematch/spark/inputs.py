@@ -61,14 +61,15 @@ def columns_of(rules: Any, role: str, given: Input, **options: Any) -> dict[str,
         raise DataRefused(str(error)) from None
 
 
-def _read(given: Input, at: int, columns: dict[str, str], beside: tuple[Any, ...] = ()) -> Any:
+def picked(given: Input, at: int, columns: dict[str, str], beside: tuple[Any, ...] = ()) -> Any:
+    """The columns that are read, by the names of their fields, behind `input` and `beside`."""
     from pyspark.sql import functions as F
 
     frame = given.frame
-    picked = [_named(frame, name).alias(field) for field, name in columns.items()]
+    read = [_named(frame, name).alias(field) for field, name in columns.items()]
     if given.malformed is not None:
-        picked.append(_named(frame, given.malformed).cast("boolean").alias(MALFORMED))
-    return frame.select(F.lit(at).cast("int").alias("input"), *beside, *picked)
+        read.append(_named(frame, given.malformed).cast("boolean").alias(MALFORMED))
+    return frame.select(F.lit(at).cast("int").alias("input"), *beside, *read)
 
 
 def _named(frame: Any, name: str) -> Any:
@@ -94,7 +95,7 @@ def keyed_accounts(reads: list[Read], keys: workers.Keys) -> Any:
     frames = []
     for at, read in enumerate(reads):
         worker = workers.Accounts(keys, read.given.name)
-        frame = _read(read.given, at, read.columns)
+        frame = picked(read.given, at, read.columns)
         frames.append(frame.mapInArrow(worker, workers.ACCOUNTS))
     return union(frames)
 
@@ -109,7 +110,7 @@ def keyed_lists(reads: list[Read], keys: workers.Keys) -> Any:
             for name in ("phones", "recipient", "only", "list_id", "country")
         }
         worker = workers.Lists(keys, given.name, options=options)
-        frames.append(_read(given, at, read.columns).mapInArrow(worker, workers.LISTED))
+        frames.append(picked(given, at, read.columns).mapInArrow(worker, workers.LISTED))
     return union(frames)
 
 
@@ -122,7 +123,7 @@ def keyed_opt_outs(reads: list[Read], keys: workers.Keys) -> Any:
         options = {"country": read.given.country}
         worker = workers.OptOuts(keys, read.given.name, ("input", "row"), options)
         row = F.monotonically_increasing_id().alias("row")
-        frame = _read(read.given, at, read.columns, (row,))
+        frame = picked(read.given, at, read.columns, (row,))
         frames.append(frame.mapInArrow(worker, workers.SAID_NO))
     return union(frames)
 
@@ -136,6 +137,8 @@ class Inputs:
     opt_outs: list[Read]
     #: Keyed accounts, where they were given as such.
     keyed: Any
+    #: The store that they are kept in, where they are: `layout.Store`.
+    store: Any
     #: Whether a list's rows may be digests of numbers without plus, and so accounts are looked up
     #: in both forms.
     in_digits: bool
@@ -157,12 +160,15 @@ def resolve(
     rules: Any, accounts: list[Input], lists: list[ListInput], opt_outs: list[OptOutInput]
 ) -> Inputs:
     """Finds every column before anything is read."""
+    from .layout import Store
+
     for role, given in (("lists", lists), ("opt_outs", opt_outs), ("accounts", accounts)):
         if not given:
             raise Refused(f"a run needs {role}")
     read_lists = [Read(it, columns_of(rules, "list", it, phones=it.phones)) for it in lists]
     has_contacts = any("last_contact_at" in it.columns for it in read_lists)
     keyed = accounts[0].frame if len(accounts) == 1 and is_keyed(accounts[0].frame) else None
+    store = keyed if isinstance(keyed, Store) else None
     read_accounts = (
         []
         if keyed is not None
@@ -180,7 +186,8 @@ def resolve(
         accounts=read_accounts or [Read(accounts[0], {})],
         lists=read_lists,
         opt_outs=read_opt_outs,
-        keyed=keyed,
+        keyed=keyed if store is None else store.rows,
+        store=store,
         in_digits=in_digits,
         has_hashed_opt_outs=any("phone_sha256" in it.columns for it in read_opt_outs),
     )

@@ -95,6 +95,15 @@ class Join:
         every = union([of_members, of_owners])
         return every.groupBy("key").agg(F.max("is_digest").alias("is_digest"))
 
+    @property
+    def _wanted_digests(self) -> Any:
+        """Keys that may be of numbers without plus; None where no list has such."""
+        from pyspark.sql import functions as F
+
+        if not self.inputs.in_digits:
+            return None
+        return self.wanted.filter(F.col("is_digest") == 1).select("key")
+
     @cached_property
     def touched(self) -> Any:
         """Account rows with a number that is on a list, opted out, or says no. Nobody else's row is
@@ -109,11 +118,13 @@ class Join:
             .groupBy("key")
             .agg(F.max("in_e164").alias("in_e164"), F.max("opted_out").alias("opted_out"))
         )
+        if self.inputs.store is not None:
+            return self.hold(self.inputs.store.touched(marks, self._wanted_digests))
         rows = self.accounts.filter(F.col("person").isNotNull())
         rows = rows.join(marks.withColumnRenamed("key", "person"), "person", "left")
-        if self.inputs.in_digits:
-            digits = self.wanted.filter(F.col("is_digest") == 1)
-            digits = digits.select(F.col("key").alias("digits"), F.lit(1).alias("in_digits"))
+        if self._wanted_digests is not None:
+            digits = self._wanted_digests.withColumnRenamed("key", "digits")
+            digits = digits.withColumn("in_digits", F.lit(1))
             rows = rows.join(digits, "digits", "left")
         else:
             rows = rows.withColumn("in_digits", F.lit(0))

@@ -299,6 +299,8 @@ def prepare(
     rules, text = rules_of(policy, purpose)
     check_scope(rules, without)
     given = reading.resolve(rules, accounts, lists, opt_outs)
+    if given.store is not None:
+        given.store.check(rules, os.fspath(secret_file))
     keys = Keys(text, os.fspath(secret_file), given.both_forms)
     return Run(given, rules, keys, day_of(as_of), sorted(without))
 

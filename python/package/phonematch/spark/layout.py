@@ -1,0 +1,367 @@
+"""Accounts keyed once and kept in buckets, so that a night moves its lists and not the export.
+
+    from phonematch.spark import layout
+
+    store = layout.create(accounts, "/data/accounts", policy="ads.toml", purpose="ads",
+                          secret_file="/run/secrets/phonematch.key")
+    store = layout.open_store(spark, "/data/accounts", policy=…, purpose=…, secret_file=…)
+    store = store.apply(changed, gone)                 # each night: what changed since
+    pm.match(store, lists, opt_outs, …)
+
+A bucket is all keys with the same first bits. A match sends each bucket's keys of lists and
+opt-outs to one task, and the task reads the bucket's files itself: no engine has the export in a
+shuffle for it, or in a plan. Where lists hold hashes without plus, a narrow index, in buckets of
+its own, tells whose keys they are first.
+
+A version of the store is a folder, and `layout.json` names the one that counts: it is put in place
+last and in one step, so that a run which dies leaves the store as it was. What is kept of a person
+are keys under the secret, never a number; still, they are the same for every recipient and belong
+in the house.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from phonematch import _native
+
+from . import inputs as reading
+from .buckets import (
+    FLAGS,
+    KEPT,
+    ROWS,
+    TOUCHED,
+    AccountKeys,
+    KeyedAccounts,
+    KeyIds,
+    files_of,
+    names_in,
+    people_of_bucket,
+    touched_of_bucket,
+)
+from .errors import InputMissing, OutputExists, Refused, named
+from .inputs import Input, union
+from .run import rules_of
+from .workers import ACCOUNTS, Keys
+
+#: The file that says which version counts.
+STATE = "layout.json"
+
+#: Where rows without a number are: they match nobody, and may say no.
+NO_KEY = "none"
+
+#: Its tables, with the key that each is in buckets by.
+TABLES = (("rows", "person"), ("digits", "digits"))
+
+
+@dataclass(frozen=True)
+class State:
+    """What `layout.json` says. `policy` and `key_id` are those that the rows were keyed by."""
+
+    version: int
+    hex_digits: int
+    purpose: str
+    policy: str
+    key_id: str
+    metadata: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """Keyed accounts at rest: what `match` takes in the place of accounts."""
+
+    session: Any
+    folder: str
+    keys: Keys
+    state: State
+
+    @property
+    def rows(self) -> Any:
+        """All rows, with the columns of `workers.ACCOUNTS` and no `bucket`."""
+        from pyspark.sql import functions as F
+
+        rows = self._table("rows")
+        return rows.select(F.lit(0).alias("input"), *names_in(KEPT))
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of `rows`."""
+        return names_in(ACCOUNTS)
+
+    def check(self, rules: Any, secret_file: str) -> None:
+        """Refuses a run by another policy or secret than the rows were keyed by: people would not
+        be found, and a no would find nobody.
+
+        Raises Refused.
+        """
+        _check(
+            self.state, rules, _key_id(self.session, replace(self.keys, secret_file=secret_file))
+        )
+
+    def touched(self, marks: Any, digits: Any | None) -> Any:
+        """The rows whose number is marked, and those that say no.
+
+        Args:
+            marks: `key`, `in_e164`, `opted_out`: each key of a number with plus once.
+            digits: `key` of numbers without plus that lists have; None where they have none.
+
+        Returns:
+            The columns of `workers.ACCOUNTS`, and the marks; `in_digits` is 1 for `digits`.
+        """
+        from pyspark.sql import functions as F
+
+        parts = [marks.select("key", "in_e164", "opted_out", F.lit(0).alias("in_digits"))]
+        if digits is not None:
+            index = people_of_bucket(self._path("digits"))
+            found = self._by_bucket(digits.select("key")).applyInArrow(index, "key binary")
+            parts.append(
+                found.select(
+                    "key",
+                    F.lit(0).alias("in_e164"),
+                    F.lit(0).alias("opted_out"),
+                    F.lit(1).alias("in_digits"),
+                )
+            )
+        # A bucket without a mark may hold somebody who says no.
+        every = F.lower(F.lpad(F.hex("id"), self.state.hex_digits, "0"))
+        every = self.session.range(16**self.state.hex_digits).select(every.alias("bucket"))
+        flags = [F.max(name).alias(name) for name in FLAGS]
+        marks = union(parts).groupBy("key").agg(*flags)
+        marks = marks.withColumn("bucket", self._bucket("key"))
+        marks = marks.unionByName(every, allowMissingColumns=True)
+        return marks.groupBy("bucket").applyInArrow(touched_of_bucket(self._path("rows")), TOUCHED)
+
+    def apply(self, changed: Any, gone: Any | None = None, account_id: str = "account_id") -> Store:
+        """Takes in what changed since: the next version of the store.
+
+        All rows of an account that is in `changed` or in `gone` leave, and those of `changed` come.
+        A row that says no comes even where the account is in `gone` as well, and of several rows of
+        one account all come: so a no wins over whatever else the same night says.
+
+        Args:
+            changed: rows as the export has them, of accounts that are new or differ in anything.
+            gone: accounts that are no more, by their `account_id`.
+            account_id: the column's name in both.
+
+        Returns:
+            The store at its new version. The version before stays for runs that read it; older ones
+            are deleted.
+
+        Raises:
+            DataRefused: a column is missing, or a row has no account.
+            SecretUnreadable: an executor cannot read the secret's file.
+        """
+
+        following = replace(self, state=replace(self.state, version=self.state.version + 1))
+        rules = _native.Rules(self.keys.policy)
+        with named():
+            fresh = self._keyed(rules, changed, account_id)
+            leaving = fresh.select("account")
+            if gone is not None:
+                ids = self._accounts_in(gone, account_id)
+                leaving = leaving.unionByName(ids)
+                fresh = self._but_gone(fresh, ids)
+            for name, key in TABLES:
+                following._write(name, self._kept(name, leaving), _indexed(name, fresh), key)
+        following._publish()
+        following._delete_older()
+        return following
+
+    def _accounts_in(self, frame: Any, account_id: str) -> Any:
+        digests = frame.select(_account(frame, account_id))
+        return digests.mapInArrow(AccountKeys(self.keys), "account binary")
+
+    def _but_gone(self, fresh: Any, ids: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        says_no = F.col("barred").isNotNull()
+        there = fresh.join(F.broadcast(ids.distinct()), "account", "left_anti")
+        return fresh.filter(says_no).unionByName(there.filter(~says_no))
+
+    def _kept(self, name: str, leaving: Any) -> Any:
+        """Rows of accounts that do not leave. The few are sent to the many, which stay in place."""
+        from pyspark.sql import functions as F
+
+        leaving = F.broadcast(leaving.distinct())
+        return self._table(name).join(leaving, "account", "left_anti")
+
+    def _keyed(self, rules: Any, accounts: Any, account_id: str) -> Any:
+        given = Input(accounts, "accounts")
+        columns = reading.columns_of(rules, "accounts", given, has_contacts=True)
+        frame = reading.picked(given, 0, columns, (_account(accounts, account_id),))
+        worker = KeyedAccounts(self.keys, given.name, ("input", "account"))
+        return frame.mapInArrow(worker, f"input int, {ROWS}").drop("input")
+
+    def _table(self, name: str) -> Any:
+        return self.session.read.parquet(self._path(name)).drop("bucket")
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/v{self.state.version:06}/{name}"
+
+    def _bucket(self, key: str) -> Any:
+        from pyspark.sql import functions as F
+
+        return F.lower(F.substring(F.hex(key), 1, self.state.hex_digits))
+
+    def _by_bucket(self, keys: Any) -> Any:
+        return keys.withColumn("bucket", self._bucket("key")).groupBy("bucket")
+
+    def _write(self, name: str, kept: Any | None, fresh: Any, key: str) -> None:
+        """Writes a table of this version: what was there lies in its buckets already."""
+        from pyspark.sql import functions as F
+
+        bucket = F.coalesce(self._bucket(key), F.lit(NO_KEY))
+
+        # Spark takes a column of folders named 00 to 99 for numbers.
+        def in_bucket(rows: Any) -> Any:
+            # Spark takes a column of folders that are named 00 to 99 for numbers.
+            return rows.withColumn("bucket", F.concat(F.lit("b"), bucket))
+
+        rows = in_bucket(fresh).repartition("bucket").sortWithinPartitions("bucket", key)
+        rows = rows if kept is None else in_bucket(kept).unionByName(rows)
+        rows.write.mode("overwrite").partitionBy("bucket").parquet(self._path(name))
+
+    def _publish(self) -> None:
+        files, folder = files_of(self.folder)
+        state, beside = f"{folder}/{STATE}", f"{folder}/.{STATE}"
+        with files.open_output_stream(beside) as out:
+            out.write(json.dumps(asdict(self.state), indent=2).encode() + b"\n")
+        files.move(beside, state)
+
+    def _delete_older(self) -> None:
+        from pyarrow.fs import FileSelector, FileType
+
+        files, folder = files_of(self.folder)
+        kept = {f"v{self.state.version - back:06}" for back in (0, 1)}
+        for found in files.get_file_info(FileSelector(folder)):
+            is_version = found.type == FileType.Directory and found.base_name.startswith("v")
+            if is_version and found.base_name not in kept:
+                files.delete_dir(found.path)
+
+
+def create(
+    accounts: Any,
+    folder: str | os.PathLike[str],
+    *,
+    policy: str | os.PathLike[str],
+    purpose: str,
+    secret_file: str | os.PathLike[str],
+    account_id: str = "account_id",
+    hex_digits: int = 2,
+) -> Store:
+    """Keys the export and writes it in buckets: the one time that it is shuffled.
+
+    Args:
+        accounts: the export, with a column that tells accounts apart.
+        folder: a path or address that the engine and, through pyarrow, its executors can open.
+        policy, purpose, secret_file: as for `match`.
+        account_id: the name of that column. What is kept of it is a key.
+        hex_digits: how many of a key's first digits name its bucket, 1 to 4: 16 to 65 536 buckets.
+            With 3, 4096, a bucket of 3 billion accounts holds 730 000 rows.
+
+    Returns:
+        The store, at version 1.
+
+    Raises:
+        OutputExists: a store is there already.
+        Refused: the policy is none or for another purpose, or `hex_digits` is not 1 to 4.
+        DataRefused: a column is missing, or a row has no account.
+        SecretUnreadable: an executor cannot read the secret's file, or others can.
+    """
+    if not 1 <= hex_digits <= 4:
+        raise Refused("a bucket is named by 1 to 4 digits")
+    rules, text = rules_of(policy, purpose)
+    folder = os.fspath(folder)
+    if _read_state(folder) is not None:
+        raise OutputExists(f"{folder} holds a store of accounts already")
+    keys = Keys(text, os.fspath(secret_file), both_forms=True)
+    session = accounts.sparkSession
+    key_id = _key_id(session, keys)
+    state = State(1, hex_digits, purpose, rules.digest, key_id, _native.METADATA_VERSION)
+    store = Store(session, folder, keys, state)
+    with named():
+        rows = store._keyed(rules, accounts, account_id)
+        store._write("rows", None, rows, "person")
+        store._write("digits", None, _indexed("digits", store._table("rows")), "digits")
+    store._publish()
+    return store
+
+
+def open_store(
+    session: Any,
+    folder: str | os.PathLike[str],
+    *,
+    policy: str | os.PathLike[str],
+    purpose: str,
+    secret_file: str | os.PathLike[str],
+) -> Store:
+    """The store at its newest version.
+
+    Raises:
+        InputMissing: there is none.
+        Refused: it was keyed by another policy, secret or phone metadata, or for another purpose.
+        SecretUnreadable: an executor cannot read the secret's file, or others can.
+    """
+    rules, text = rules_of(policy, purpose)
+    state = _read_state(os.fspath(folder))
+    if state is None:
+        raise InputMissing(f"{os.fspath(folder)} holds no store of accounts")
+    keys = Keys(text, os.fspath(secret_file), both_forms=True)
+    _check(state, rules, _key_id(session, keys))
+    return Store(session, os.fspath(folder), keys, state)
+
+
+def _check(state: State, rules: Any, key_id: str) -> None:
+    now = {
+        "purpose": rules.purpose,
+        "policy": rules.digest,
+        "secret": key_id,
+        "phone metadata": _native.METADATA_VERSION,
+    }
+    then = {
+        "purpose": state.purpose,
+        "policy": state.policy,
+        "secret": state.key_id,
+        "phone metadata": state.metadata,
+    }
+    if other := [name for name, value in now.items() if value != then[name]]:
+        raise Refused(
+            f"the accounts were keyed by another {' and '.join(other)}: key the export anew"
+        )
+
+
+def _read_state(folder: str) -> State | None:
+    files, path = files_of(folder)
+    try:
+        with files.open_input_stream(f"{path}/{STATE}") as text:
+            return State(**json.loads(text.read()))
+    except FileNotFoundError:
+        return None
+
+
+def _indexed(name: str, rows: Any) -> Any:
+    """What a table keeps of rows: `digits` tells whose a key without plus is."""
+    from pyspark.sql import functions as F
+
+    if name == "rows":
+        return rows
+    return rows.filter(F.col("digits").isNotNull()).select("account", "digits", "person")
+
+
+def _account(frame: Any, name: str) -> Any:
+    """The digest of an account's name, in a space of its own: the name may be a phone number."""
+    from pyspark.sql import functions as F
+
+    if name not in frame.columns:
+        raise Refused(f"the accounts have no column {name}, which tells them apart")
+    text = F.col(name).cast("string")
+    filled = F.when(F.trim(text) != "", F.concat(F.lit("phonematch/account/"), text))
+    return F.sha2(filled, 256).alias("account")
+
+
+def _key_id(session: Any, keys: Keys) -> str:
+    with named():
+        return session.range(1).mapInArrow(KeyIds(keys), "key_id string").collect()[0]["key_id"]
