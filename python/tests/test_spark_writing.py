@@ -61,6 +61,25 @@ def test_a_part_tells_nothing_of_its_tokens_in_statistics(tmp_path):
     assert not file.schema_arrow.field("token").nullable
 
 
+def test_rejected_rows_that_are_alike_are_written_as_often_as_they_were_met(tmp_path):
+    counts = {
+        "role": ["list", "accounts"],
+        "file": ["spring", "export"],
+        "reason": ["empty", "placeholder"],
+        "row": pa.nulls(2, pa.int64()),
+        "times": [150_000, 3],
+        "part": ["part-0.parquet"] * 2,
+    }
+    order = ("role", "file", "reason")
+    parts = writing.Parts(str(tmp_path), writing.REJECTS, "ads", order)
+    (tmp_path / writing.REJECTS).mkdir()
+    (told,) = parts(iter([pa.RecordBatch.from_pydict(counts)]))
+    assert told.column("rows").to_pylist() == [150_003]
+    table = pq.read_table(tmp_path / writing.REJECTS / "part-0.parquet")
+    assert table.num_rows == 150_003 and table.column_names == ["role", "file", "row", "reason"]
+    assert table["reason"].to_pylist()[:4] == ["placeholder"] * 3 + ["empty"]
+
+
 def test_parts_grow_in_number_with_the_rows():
     most = writing.PART_ROWS
     assert [writing.digits_for(n) for n in (0, most, most + 1, 16 * most + 1)] == [0, 0, 1, 2]

@@ -36,6 +36,9 @@ PART_ROWS = 1 << 20
 #: Hex digits that parts are cut by at most: 65 536 parts.
 _MOST_DIGITS = 4
 
+#: Rows of a batch that repeats one.
+_MOST_REPEATED = 1 << 16
+
 _WRITTEN = "name string, rows bigint, bytes bigint, blake3 string"
 
 
@@ -80,13 +83,28 @@ class Parts:
             for name in sorted(pc.unique(rows.column("part")).to_pylist()):
                 part = _Part(self, name, room)
                 of_part = rows.filter(pc.equal(rows.column("part"), name)).drop_columns(["part"])
-                for batch in of_part.sort_by([(by, "ascending") for by in self.order]).to_batches():
-                    part.write(batch)
+                in_order = of_part.sort_by([(by, "ascending") for by in self.order])
+                for batch in in_order.to_batches():
+                    for repeated in _repeated(batch):
+                        part.write(repeated)
                 written.append(part.finish())
         columns = [list(column) for column in zip(*written, strict=True)]
         kinds = (pa.string(), pa.int64(), pa.int64(), pa.string())
         arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, names=["name", "rows", "bytes", "blake3"])
+
+
+def _repeated(batch: Any) -> Iterator[Any]:
+    """Rows as often as their column `times` says, where they have one: nobody need hold them all."""
+    import pyarrow as pa
+
+    if "times" not in batch.schema.names:
+        yield batch
+        return
+    for at, times in enumerate(batch.column("times").to_pylist()):
+        row = batch.slice(at, 1)
+        for begin in range(0, times, _MOST_REPEATED):
+            yield row.take(pa.repeat(pa.scalar(0), min(_MOST_REPEATED, times - begin)))
 
 
 class _Part:
