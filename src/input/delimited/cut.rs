@@ -12,7 +12,7 @@
 use memchr::{memchr, memrchr2};
 
 use super::record::{Scan, scan};
-use super::structure::{WINDOW, line_ends, parity, places, window};
+use super::structure::{WINDOW, line_ends, parity, places_of, window};
 
 /// The place behind the last line end of `text` that ends a record; `text` begins with a record.
 pub(super) fn last_record_end(text: &[u8], delimiter: Option<u8>) -> Option<usize> {
@@ -33,9 +33,9 @@ fn by_parity(text: &[u8], delimiter: Option<u8>) -> Result<Option<usize>, Stray>
     let (mut open, mut may_open) = (0, 1);
     for at in (0..text.len()).step_by(WINDOW) {
         let window = window(text, at);
-        let (quotes, ends) = (places(&window, b'"'), line_ends(&window));
+        let (quotes, ends) = (places_of(&window, [b'"']), line_ends(&window));
         let inside = parity(quotes) ^ open;
-        let before_cell = quotes | ends | places(&window, delimiter);
+        let before_cell = quotes | ends | places_of(&window, [delimiter]);
         if quotes & inside & !(before_cell << 1 | may_open) != 0 {
             return Err(Stray);
         }

@@ -8,10 +8,8 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
-
 use super::rows::Dialect;
-use super::structure::{WINDOW, places, window};
+use super::structure::{WINDOW, places_of, window};
 use crate::input::batch::Span;
 
 /// Where delimiters and line ends stand; room that serves one part after the other.
@@ -36,12 +34,11 @@ struct Column {
 }
 
 impl Column {
-    /// Appends the places of set bits. Eight are written whether there are so many or not: the
+    /// Appends the places of set bits. `EACH` are written whether there are so many or not: the
     /// processor guesses wrong about how often a loop goes round, and never about this (Langdale and
     /// Lemire 2019, section 3.2).
     #[inline]
-    fn push(&mut self, at: u32, mut bits: u64) {
-        const EACH: usize = 8;
+    fn push<const EACH: usize>(&mut self, at: u32, mut bits: u64) {
         if self.places.len() < self.len + WINDOW + EACH {
             self.places.resize((self.places.len() * 2).max(1024), 0);
         }
@@ -81,10 +78,9 @@ pub(super) fn split(
     let (Some(delimiter), Ok(_)) = (dialect.delimiter, u32::try_from(part.end)) else {
         return none;
     };
-    if memchr2(b'"', b'\r', &text[part.clone()]).is_some() {
+    if !found.find(&text[..part.end], part.start, delimiter) {
         return none;
     }
-    found.find(&text[..part.end], part.start, delimiter);
     let (delimiters, line_ends) = (found.delimiters.all(), found.line_ends.all());
     let each = dialect.header_columns - 1;
     let regular = Regular { delimiters, line_ends, each, row_bytes: dialect.row_bytes };
@@ -104,15 +100,20 @@ pub(super) fn split(
 }
 
 impl Places {
-    fn find(&mut self, text: &[u8], from: usize, delimiter: u8) {
+    /// Finds them all; false when there is a quote or a carriage return.
+    fn find(&mut self, text: &[u8], from: usize, delimiter: u8) -> bool {
         self.delimiters.len = 0;
         self.line_ends.len = 0;
         for at in (from..text.len()).step_by(WINDOW) {
             let window = window(text, at);
+            if places_of(&window, [b'"', b'\r']) != 0 {
+                return false;
+            }
             let place = u32::try_from(at).unwrap_or(u32::MAX);
-            self.delimiters.push(place, places(&window, delimiter));
-            self.line_ends.push(place, places(&window, b'\n'));
+            self.delimiters.push::<8>(place, places_of(&window, [delimiter]));
+            self.line_ends.push::<2>(place, places_of(&window, [b'\n']));
         }
+        true
     }
 }
 
