@@ -6,6 +6,7 @@ mod rows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, want};
@@ -61,12 +62,16 @@ pub(super) struct Listing<'a> {
     pub(super) drawn: Option<Share>,
 }
 
+/// How rows of an input are read: what several threads share.
+pub(super) struct Reading<'a> {
+    listing: Listing<'a>,
+    by: RowReader<'a>,
+    has_looked: AtomicBool,
+}
+
+/// Where rows of an input go.
 pub(super) struct Indexing<'a, 'r> {
-    source: &'a ListSource,
-    location: &'a Location,
-    keyer: &'a Keyer,
-    drawn: Option<Share>,
-    read_by: RowReader<'a>,
+    reading: Arc<Reading<'a>>,
     input: InputNo,
     rows_to: RowsTo<'a>,
     lists: &'a mut Lists,
@@ -82,7 +87,6 @@ pub(super) struct Indexing<'a, 'r> {
     /// Where rejected rows are written; none where nothing is.
     rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
-    has_looked: bool,
 }
 
 /// Reads every list of the job, and brings its rows where they go.
@@ -104,7 +108,10 @@ pub(super) fn read(
             let rows_to = gathering.rows_to();
             let mut indexing =
                 Indexing::new(listing, &reader, input, rows_to, &mut lists, Some(&mut *rejects));
-            waves::each_batch(&mut reader, &mut indexing, timings, watch)?;
+            let reading = Arc::clone(&indexing.reading);
+            let work = |batch: &Batch| reading.work(batch);
+            let apply = |first_row, done| indexing.apply(first_row, done);
+            waves::each_batch_at_once(&mut reader, work, apply, timings, watch)?;
             let ledger = indexing.finish(timings);
             let facts = timings.time(Stage::Input, || reader.finish())?;
             lists.inputs.push(ReadInput { ledger, facts });
@@ -259,19 +266,16 @@ impl<'a, 'r> Indexing<'a, 'r> {
         lists: &'a mut Lists,
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
-        let Listing { source, location, policy, keyer, drawn } = listing;
+        let Listing { source, location, policy, .. } = listing;
         let column = listing.phone_column(reader);
         let has = |field| reader.columns().has(field);
         let has_both = has(Field::Phone) && has(Field::PhoneSha256);
         let forms = column.forms(source.phones, has);
         forms.iter().for_each(|&form| rows_to.use_form(form));
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
+        let (by, has_looked) = (RowReader::of(source, policy, column), AtomicBool::new(false));
         Self {
-            source,
-            location,
-            keyer,
-            drawn,
-            read_by: RowReader::of(source, policy, column),
+            reading: Arc::new(Reading { listing, by, has_looked }),
             input,
             rows_to,
             lists,
@@ -282,7 +286,6 @@ impl<'a, 'r> Indexing<'a, 'r> {
             ledger: Ledger::new(Role::List, location.to_string()),
             rejects,
             timings: Timings::default(),
-            has_looked: false,
         }
     }
 
@@ -298,16 +301,39 @@ impl<'a, 'r> Indexing<'a, 'r> {
     }
 }
 
-impl Indexing<'_, '_> {
-    /// True when a batch holds digests for numbers or numbers for digests.
-    fn looks_wrong(&self, batch: &Batch) -> bool {
-        let looks = || (0..batch.len()).filter_map(|row| self.read_by.looks_wrong(batch, row));
-        is_wrong_column(looks().filter(|&is_wrong| is_wrong).count(), looks().count())
+impl Reading<'_> {
+    fn work(&self, batch: &Batch) -> ReadRows {
+        let Listing { keyer, drawn, .. } = self.listing;
+        let mut timings = Timings::default();
+        let looks_wrong = !self.has_looked.load(Ordering::Relaxed) && self.looks_wrong(batch);
+        let mut slow_path = 0;
+        let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
+        let mut owners = Vec::new();
+        let rows = timings.time(Stage::Key, || {
+            keyer.list(&read.owners, &mut owners);
+            let mut rows = list(keyer, read.rows);
+            if let Some(share) = drawn {
+                rows.iter_mut().for_each(|row| row.keep_drawn(share));
+            }
+            rows
+        });
+        let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
+        let names = has_names.then(|| batch.clone());
+        let dates = timings.time(Stage::Normalise, || all_dates(batch));
+        ReadRows { rows, owners, names, dates, looks_wrong, slow_path, timings }
     }
 
+    /// True when a batch holds digests for numbers or numbers for digests.
+    fn looks_wrong(&self, batch: &Batch) -> bool {
+        let looks = || (0..batch.len()).filter_map(|row| self.by.looks_wrong(batch, row));
+        is_wrong_column(looks().filter(|&is_wrong| is_wrong).count(), looks().count())
+    }
+}
+
+impl Indexing<'_, '_> {
     fn wrong_column(&self) -> ListError {
-        let location = self.location.clone();
-        match self.read_by.column {
+        let location = self.reading.listing.location.clone();
+        match self.reading.by.column {
             PhoneColumn::Numbers => ListError::HashesGivenAsNumbers { location },
             PhoneColumn::Digests(_) => ListError::NumbersGivenAsHashes { location },
         }
@@ -328,11 +354,12 @@ impl Indexing<'_, '_> {
             self.last = Some((cells, list));
             return Ok(list);
         }
-        let list = match list_of(&cells, &self.source.recipient, || self.own_name()) {
+        let Listing { source, location, .. } = self.reading.listing;
+        let list = match list_of(&cells, &source.recipient, || self.own_name()) {
             Ok(Ok(name)) => Ok(self.rows_to.list(&name)),
             Ok(Err(reason)) => Err(reason),
             Err(unnamed) => {
-                let location = self.location.clone();
+                let location = location.clone();
                 return Err(match unnamed {
                     Unnamed::Recipient => ListError::NoRecipient { location, row },
                     Unnamed::List => ListError::NoName { location },
@@ -346,10 +373,11 @@ impl Indexing<'_, '_> {
 
     /// The list's name where rows give none: the job's, else the file's up to its first dot.
     fn own_name(&self) -> Option<Identifier> {
-        if let Some(id) = &self.source.id {
+        let Listing { source, location, .. } = self.reading.listing;
+        if let Some(id) = &source.id {
             return Some(id.clone());
         }
-        let name = match self.location {
+        let name = match location {
             Location::Path(path) => path.file_name().unwrap_or_default().as_encoded_bytes(),
             Location::Object(url) => url.name().as_bytes(),
             Location::Stdin => return None,
@@ -370,30 +398,14 @@ impl Work for Indexing<'_, '_> {
     type Done = ReadRows;
 
     fn work(&self, batch: &Batch) -> ReadRows {
-        let mut timings = Timings::default();
-        let looks_wrong = !self.has_looked && self.looks_wrong(batch);
-        let mut slow_path = 0;
-        let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
-        let mut owners = Vec::new();
-        let rows = timings.time(Stage::Key, || {
-            self.keyer.list(&read.owners, &mut owners);
-            let mut rows = list(self.keyer, read.rows);
-            if let Some(share) = self.drawn {
-                rows.iter_mut().for_each(|row| row.keep_drawn(share));
-            }
-            rows
-        });
-        let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
-        let names = has_names.then(|| batch.clone());
-        let dates = timings.time(Stage::Normalise, || all_dates(batch));
-        ReadRows { rows, owners, names, dates, looks_wrong, slow_path, timings }
+        self.reading.work(batch)
     }
 
     fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
-        if !self.has_looked && done.looks_wrong {
+        if done.looks_wrong {
             return Err(self.wrong_column().into());
         }
-        self.has_looked = true;
+        self.reading.has_looked.store(true, Ordering::Relaxed);
         self.timings.add(&done.timings);
         self.ledger.slow_path += done.slow_path;
         if done.owners.iter().any(|owner| owner.told_by == ToldBy::Digest) {

@@ -2,7 +2,7 @@
 //!
 //! In a wave every thread draws parts of the input, splits them and works on their batches, until
 //! enough rows are done. Then one thread applies what they came to, in row order, and the next wave
-//! begins. So the outcome does not depend on the number of threads, nor on which of them was
+//! begins; or has begun, where work does not depend on what was applied. So the outcome does not depend on the number of threads, nor on which of them was
 //! quicker, and memory holds what a wave came to, however long the input is. A part that is not
 //! done when the wave ends is gone on with in the next.
 
@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use super::{RunError, Watch};
 use crate::input::{Batch, BatchReader, Batches, Splitter, Unplaced};
+use crate::output::Task;
 use crate::report::{Stage, Timings};
 
 /// Rows of a wave for each thread. At a wave's end threads wait for the last batch of the others,
@@ -33,39 +34,124 @@ pub(super) trait Work {
     fn apply(&mut self, first_row: u64, done: Self::Done) -> Result<(), RunError>;
 }
 
-/// Reads an input to its end and works on it.
+/// Reads an input to its end and works on it. Results are taken in between waves, so that workers
+/// may look at what the results before theirs have changed.
 pub(super) fn each_batch<W: Work + Sync>(
     reader: &mut BatchReader,
     work: &mut W,
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<(), RunError> {
-    let splitter = reader.splitter();
-    let mut workers: Vec<_> = (0..threads()).map(|_| Worker::default()).collect();
-    let mut order = Order { applied: 0, waiting: BTreeMap::new() };
-    let (mut parts_drawn, mut more) = (0, true);
-    // The first batch goes alone, so that an input that is not what it should be ends early.
-    let (mut awake, mut rows_due) = (1, 1);
-    while more || workers.iter().any(|worker| worker.begun.is_some()) {
-        watch.check()?;
+    let mut order = Order::behind(reader);
+    let mut waves = Waves::over(reader, watch);
+    while !waves.are_over() {
+        order.add(waves.next(&|batch: &Batch| work.work(batch))?);
+        let applied = order.apply(|first_row, done| work.apply(first_row, done));
+        waves.settle(&mut order, applied)?;
+    }
+    waves.finish(timings);
+    Ok(())
+}
+
+/// The same for workers that look at nothing that results change: a wave's results are taken in
+/// while the threads are at the next.
+pub(super) fn each_batch_at_once<D: Send>(
+    reader: &mut BatchReader,
+    work: impl Fn(&Batch) -> D + Sync,
+    mut apply: impl FnMut(u64, D) -> Result<(), RunError> + Send,
+    timings: &mut Timings,
+    watch: &Watch,
+) -> Result<(), RunError> {
+    let mut order = Order::behind(reader);
+    let mut waves = Waves::over(reader, watch);
+    // Nothing is begun behind a first batch that is not what it should be.
+    order.add(waves.next(&work)?);
+    let first = order.apply(&mut apply);
+    waves.settle(&mut order, first)?;
+    while !waves.are_over() {
+        let (applied, steps) = both(|| order.apply(&mut apply), || waves.next(&work));
+        waves.settle(&mut order, applied)?;
+        order.add(steps?);
+    }
+    let last = order.apply(&mut apply);
+    waves.settle(&mut order, last)?;
+    waves.finish(timings);
+    Ok(())
+}
+
+/// The waves over an input, and what threads keep from one to the next.
+struct Waves<'a> {
+    reader: &'a mut BatchReader,
+    splitter: Splitter,
+    watch: &'a Watch,
+    workers: Vec<Worker>,
+    parts_drawn: PartNo,
+    /// False at the input's end, and when something is wrong with it.
+    more: bool,
+    /// How many threads the next wave has, and for how many rows.
+    awake: usize,
+    rows_due: u64,
+}
+
+impl<'a> Waves<'a> {
+    fn over(reader: &'a mut BatchReader, watch: &'a Watch) -> Self {
+        let splitter = reader.splitter();
+        let workers = (0..threads()).map(|_| Worker::default()).collect();
+        // The first batch goes alone, so that an input that is not what it should be ends early.
+        let (awake, rows_due) = (1, 1);
+        Self { reader, splitter, watch, workers, parts_drawn: 0, more: true, awake, rows_due }
+    }
+
+    fn are_over(&self) -> bool {
+        !self.more && self.workers.iter().all(|worker| worker.begun.is_none())
+    }
+
+    /// One wave.
+    fn next<D: Send>(
+        &mut self,
+        work: &(impl Fn(&Batch) -> D + Sync),
+    ) -> Result<Vec<Step<D>>, RunError> {
+        self.watch.check()?;
+        let Self { reader, splitter, workers, parts_drawn, more, .. } = self;
         let wave = Wave {
-            drawing: Mutex::new(Drawing { reader, parts_drawn, more }),
-            splitter: &splitter,
-            work: &*work,
-            rows_due,
+            drawing: Mutex::new(Drawing { reader, parts_drawn: *parts_drawn, more: *more }),
+            splitter,
+            work,
+            rows_due: self.rows_due,
             rows_done: AtomicU64::new(0),
-            watch,
+            watch: self.watch,
         };
-        let workers_awake = workers[..awake].par_iter_mut().with_max_len(1);
+        let workers_awake = workers[..self.awake].par_iter_mut().with_max_len(1);
         let steps: Vec<_> = workers_awake.flat_map_iter(|worker| wave.serve(worker)).collect();
         let drawing = wave.drawing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (parts_drawn, more) = (drawing.parts_drawn, drawing.more);
-        order.add(steps);
-        order.apply(reader, work)?;
-        (awake, rows_due) = (workers.len(), ROWS_A_THREAD * workers.len() as u64);
+        (*parts_drawn, *more) = (drawing.parts_drawn, drawing.more);
+        self.awake = self.workers.len();
+        self.rows_due = ROWS_A_THREAD * self.workers.len() as u64;
+        Ok(steps)
     }
-    workers.iter().for_each(|worker| timings.add(&worker.timings));
-    Ok(())
+
+    /// Counts the rows whose results were taken in, and says where it ended if it did.
+    fn settle<D>(
+        &mut self,
+        order: &mut Order<D>,
+        applied: Result<(), Halt>,
+    ) -> Result<(), RunError> {
+        self.reader.count(order.rows - self.reader.rows_read());
+        applied.map_err(|halt| match halt {
+            Halt::Input(error) => self.reader.fail(error).into(),
+            Halt::Work(error) => error,
+        })
+    }
+
+    fn finish(self, timings: &mut Timings) {
+        self.workers.iter().for_each(|worker| timings.add(&worker.timings));
+    }
+}
+
+/// Why results are taken in no further.
+enum Halt {
+    Input(Unplaced),
+    Work(RunError),
 }
 
 /// A part's place among those of its input.
@@ -93,10 +179,10 @@ struct Drawing<'a> {
     more: bool,
 }
 
-struct Wave<'a, W> {
+struct Wave<'a, F> {
     drawing: Mutex<Drawing<'a>>,
     splitter: &'a Splitter,
-    work: &'a W,
+    work: &'a F,
     rows_due: u64,
     rows_done: AtomicU64,
     watch: &'a Watch,
@@ -113,9 +199,9 @@ enum Event<D> {
     Ended,
 }
 
-impl<'a, W: Work> Wave<'a, W> {
+impl<'a, D, F: Fn(&Batch) -> D> Wave<'a, F> {
     /// What one thread does in a wave: parts, batch by batch.
-    fn serve(&self, worker: &mut Worker) -> Vec<Step<W::Done>> {
+    fn serve(&self, worker: &mut Worker) -> Vec<Step<D>> {
         let mut steps = Vec::new();
         while self.rows_done.load(Ordering::Relaxed) < self.rows_due && self.watch.check().is_ok() {
             let (part, begun) = match worker.begun.take() {
@@ -155,7 +241,7 @@ impl<'a, W: Work> Wave<'a, W> {
         worker: &mut Worker,
         part: PartNo,
         mut batches: Batches,
-    ) -> Result<Event<W::Done>, Unplaced> {
+    ) -> Result<Event<D>, Unplaced> {
         let Worker { batch, begun, timings } = worker;
         if !timings.time(Stage::Input, || batches.next_into(batch))? {
             return Ok(Event::Ended);
@@ -163,7 +249,7 @@ impl<'a, W: Work> Wave<'a, W> {
         *begun = Some(Begun { part, batches });
         let rows = batch.len() as u64;
         self.rows_done.fetch_add(rows, Ordering::Relaxed);
-        Ok(Event::Worked { rows, done: self.work.work(batch) })
+        Ok(Event::Worked { rows, done: (self.work)(batch) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Drawing<'a>> {
@@ -173,13 +259,20 @@ impl<'a, W: Work> Wave<'a, W> {
 
 /// Brings what the threads did into the order of the rows.
 struct Order<D> {
-    /// Parts that were applied to their end.
+    /// Rows of the input whose results were taken in.
+    rows: u64,
+    /// Parts of which that is true to their end.
     applied: PartNo,
     /// What was not applied yet, because a part before it has not ended.
     waiting: BTreeMap<PartNo, Vec<Result<Event<D>, Unplaced>>>,
 }
 
 impl<D> Order<D> {
+    /// For what comes next of an input.
+    fn behind(reader: &BatchReader) -> Self {
+        Self { rows: reader.rows_read(), applied: 0, waiting: BTreeMap::new() }
+    }
+
     /// Each part's steps come in its rows' order: one thread has it from beginning to end.
     fn add(&mut self, steps: Vec<Step<D>>) {
         for step in steps {
@@ -187,19 +280,16 @@ impl<D> Order<D> {
         }
     }
 
-    fn apply<W: Work<Done = D>>(
-        &mut self,
-        reader: &mut BatchReader,
-        work: &mut W,
-    ) -> Result<(), RunError> {
+    /// Hands on every result whose turn it is, with the number of its first row.
+    fn apply(&mut self, mut apply: impl FnMut(u64, D) -> Result<(), RunError>) -> Result<(), Halt> {
         while let Some(outcomes) = self.waiting.remove(&self.applied) {
             let part = self.applied;
             for outcome in outcomes {
-                match outcome.map_err(|error| reader.fail(error))? {
+                match outcome.map_err(Halt::Input)? {
                     Event::Worked { rows, done } => {
-                        let first_row = reader.rows_read() + 1;
-                        reader.count(rows);
-                        work.apply(first_row, done)?;
+                        let first_row = self.rows + 1;
+                        self.rows += rows;
+                        apply(first_row, done).map_err(Halt::Work)?;
                     }
                     Event::Ended => self.applied += 1,
                 }
@@ -215,6 +305,11 @@ impl<D> Order<D> {
 /// Maps a slice in order, on all threads.
 pub(super) fn map<T: Sync, U: Send>(items: &[T], map: impl Fn(&T) -> U + Sync + Send) -> Vec<U> {
     items.par_iter().map(map).collect()
+}
+
+/// Does all tasks, on all threads.
+pub(super) fn all<T: Send>(tasks: Vec<Task<'_, T>>) -> Vec<T> {
+    tasks.into_par_iter().map(|task| task()).collect()
 }
 
 /// Does two things at once, where there are threads for both.
