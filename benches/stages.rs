@@ -268,6 +268,18 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
                 likely.len()
             });
         });
+        let digits: Vec<_> = accounts.iter().map(|sought| sought.digits).collect();
+        group.bench_function(format!("glance_{name}"), |bencher| {
+            let mut may_hold = Vec::new();
+            bencher.iter(|| {
+                for batch in digits.chunks(8192) {
+                    may_hold.clear();
+                    may_hold.resize(batch.len(), false);
+                    built.mark(batch, &scene.keyer, &mut may_hold);
+                }
+                may_hold.len()
+            });
+        });
         let hits: Vec<_> = numbers.iter().step_by(13).map(spelled).collect();
         let keys = keys(&scene.keyer, &hits);
         group.throughput(Throughput::Elements(keys.len() as u64));
@@ -281,6 +293,10 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
         });
     }
     group.finish();
+}
+
+fn one_by_one<T>(tasks: Vec<output::Task<'_, T>>) -> Vec<T> {
+    tasks.into_iter().map(|task| task()).collect()
 }
 
 fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
@@ -341,7 +357,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     group.bench_function("matches", |bencher| {
         bencher.iter_batched(
             || drop(fs::remove_file(&path)),
-            |()| output::matches(&path, of, &lists, &rows).expect("a table"),
+            |()| output::matches(&path, of, &lists, &rows, one_by_one).expect("a table"),
             BatchSize::PerIteration,
         );
     });

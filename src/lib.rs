@@ -74,3 +74,4 @@ pub mod store;
 pub mod synth;
 
 mod digits;
+mod maps;

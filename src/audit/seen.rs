@@ -3,17 +3,14 @@
 //! One pass in the file's order. A row that is like others allocates nothing.
 
 use std::fmt::Write;
-use std::hash::RandomState;
 use std::path::Path;
 
 use crate::key::{MatchKey, RecipientKey, Secret, TOKEN_TEXT_LEN, Token};
+use crate::maps::ByName;
 use crate::output::{MatchRow, each_match};
 
 /// Barred keys whose tokens are made in one go.
 const KEYS_AT_A_TIME: usize = 4096;
-
-/// Can be asked with a text that is not its own, which the standard one cannot without a copy.
-type ByName<T> = hashbrown::HashMap<String, T, RandomState>;
 
 /// What the rows came to.
 #[derive(Default)]

@@ -27,9 +27,9 @@ use crate::normalise::{E164, Reading};
 
 pub use aliases::{AliasRule, AliasRules, Aliases};
 pub use purpose::Purpose;
-pub use signals::{Signal, SignalColumns};
+pub use signals::Signal;
 pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
-pub use vocabulary::Consent;
+pub use vocabulary::{Consent, Said};
 
 /// What a blank consent cell means for a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,8 +1,7 @@
 //! A set of numbers that is asked about far more often than it says yes.
 
-use std::collections::HashSet;
-
 use crate::key::{ClueSeed, Filter};
+use crate::maps::HashSet;
 
 /// Numbers as calling code and national digits, behind a filter that answers for nearly everybody
 /// who is not in it.
@@ -19,7 +18,7 @@ const FIRST_ROOM: usize = 64;
 
 impl Default for Numbers {
     fn default() -> Self {
-        let all = HashSet::new();
+        let all = HashSet::default();
         Self { all, filter: Filter::default(), room: 0, seed: ClueSeed::draw() }
     }
 }
@@ -40,16 +39,15 @@ impl Numbers {
 
     #[inline]
     pub(super) fn contains(&self, digits: u64) -> bool {
-        self.may_contain(digits) && self.all.contains(&digits)
+        self.filter.may_hold(self.seed.clue(digits)) && self.all.contains(&digits)
     }
 
-    /// False when the number is certainly not here.
-    #[inline]
-    pub(super) fn may_contain(&self, digits: u64) -> bool {
-        self.filter.may_hold(self.seed.clue(digits))
+    /// Sets `may` where a number, in their order, may be here.
+    pub(super) fn mark(&self, digits: impl Iterator<Item = u64>, may: &mut [bool]) {
+        self.filter.mark(digits.map(|digits| self.seed.clue(digits)), may);
     }
 
-    /// How many bytes they take: the standard table has a byte beside each place, and fills seven
+    /// How many bytes they take: the table has a byte beside each place, and fills seven
     /// of eight.
     pub(super) fn bytes(&self) -> usize {
         self.all.capacity() * 8 / 7 * (size_of::<u64>() + 1) + self.filter.bytes()
@@ -78,6 +76,9 @@ mod tests {
             assert!(numbers.contains(digits) && !numbers.contains(digits + 1));
         }
         assert!(numbers.expose_digits().all(|digits| numbers.contains(digits)));
+        let mut may = vec![false; 10_000];
+        numbers.mark((0..10_000).map(|n| 12_025_550_100 + n * 7), &mut may);
+        assert_eq!(may, vec![true; 10_000]);
         assert_eq!(numbers.len(), 10_000);
     }
 }

@@ -122,27 +122,27 @@ impl Signal {
 
 /// The signals that a batch carries, for reading its rows: none, most often.
 #[derive(Debug)]
-pub struct SignalColumns<'a>(Vec<(Signal, Column<'a>)>);
+pub(super) struct SignalColumns<'a>(Vec<(Signal, Column<'a>)>);
 
 impl<'a> SignalColumns<'a> {
     /// Those of a batch. An input is read with the columns of governing signals only.
-    #[must_use]
-    pub fn of(batch: &'a Batch) -> Self {
+    pub(super) fn of(batch: &'a Batch) -> Self {
         let column = |signal: Signal| Some((signal, batch.column(signal.field())?));
         Self(Signal::ALL.into_iter().filter_map(column).collect())
     }
 
     /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The objection of a row, a readable no before an unreadable one.
+    #[inline]
     pub(super) fn objection(&self, row: usize) -> Option<Consent> {
-        if self.0.is_empty() {
-            return None;
-        }
+        if self.0.is_empty() { None } else { self.read(row) }
+    }
+
+    fn read(&self, row: usize) -> Option<Consent> {
         let mut objection = None;
         for (signal, column) in &self.0 {
             match signal.read(column.cell(row)) {

@@ -160,11 +160,10 @@ impl Suppressions {
         self.numbers.contains(number.expose_digits())
     }
 
-    /// False when [`Suppressions::bar_number`] is certainly false; one load.
-    #[must_use]
-    #[inline]
-    pub fn may_bar(&self, number: E164) -> bool {
-        self.numbers.may_contain(number.expose_digits())
+    /// Sets `may` where [`Suppressions::bar_number`] may be true: of calling codes and national
+    /// digits in their order, all at once.
+    pub fn mark(&self, digits: &[u64], may: &mut [bool]) {
+        self.numbers.mark(digits.iter().copied(), may);
     }
 
     /// True when any form of the number, or of an alias, is here as a digest.

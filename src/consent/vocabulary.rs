@@ -5,7 +5,7 @@
 //! stands for a value that its reader did not know.
 
 use super::signals::SignalColumns;
-use crate::input::{Batch, Field};
+use crate::input::{Batch, Column, Field};
 
 /// What an account row says about a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,18 +104,64 @@ impl Consent {
             Self::Unreadable
         }
     }
+}
 
-    /// What a row says in its consent column and by the signals that its input carries.
+/// What the rows of a batch say in their consent column and by the signals that their input
+/// carries.
+pub struct Said<'a> {
+    batch: &'a Batch,
+    own: Option<Column<'a>>,
+    signals: SignalColumns<'a>,
+    /// The last cells that were not empty and differed, and what they say: of an export there are
+    /// two, a yes and a no, millions of times over.
+    last: [(&'a [u8], Consent); 2],
+}
+
+impl<'a> Said<'a> {
+    /// Nothing is read yet. An input is opened with the columns of governing signals only.
+    #[must_use]
+    pub fn of(batch: &'a Batch) -> Self {
+        let own = batch.column(Field::Consent);
+        Self { batch, own, signals: SignalColumns::of(batch), last: [(b"", Consent::Blank); 2] }
+    }
+
+    /// What a row says, counted from 0 within the batch.
     ///
     /// A no anywhere leads. A row that is cut or has a cell too many may have said anything.
-    #[must_use]
-    pub fn from_row(batch: &Batch, signals: &SignalColumns<'_>, row: usize) -> Self {
-        match Self::from_cell(batch.cell(Field::Consent, row)) {
-            _ if batch.is_malformed(row) && signals.is_empty() => Self::Unreadable,
-            _ if batch.is_malformed(row) => Self::UnreadableSignal,
-            own @ (Self::Granted | Self::Blank) => signals.objection(row).unwrap_or(own),
+    #[inline]
+    pub fn in_row(&mut self, row: usize) -> Consent {
+        if self.batch.is_malformed(row) {
+            let has_signals = !self.signals.is_empty();
+            return if has_signals { Consent::UnreadableSignal } else { Consent::Unreadable };
+        }
+        match self.own.map_or(Consent::Blank, |column| self.in_cell(column.cell(row))) {
+            own @ (Consent::Granted | Consent::Blank) => self.signals.objection(row).unwrap_or(own),
             own => own,
         }
+    }
+
+    #[inline]
+    fn in_cell(&mut self, cell: &'a [u8]) -> Consent {
+        // Cells are short: to compare them here costs less than a call.
+        let is = |other: &[u8]| cell.len() == other.len() && cell.iter().eq(other);
+        let [newer, older] = self.last;
+        if cell.is_empty() {
+            Consent::Blank
+        } else if is(newer.0) {
+            newer.1
+        } else if is(older.0) {
+            older.1
+        } else {
+            let says = Consent::from_cell(cell);
+            self.last = [(cell, says), newer];
+            says
+        }
+    }
+}
+
+impl std::fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Said({} rows, redacted)", self.batch.len())
     }
 }
 

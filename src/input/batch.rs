@@ -96,6 +96,20 @@ impl<'a> Column<'a> {
         (0..self.len()).map(move |row| self.cell(row))
     }
 
+    /// The same for tight loops: what kind of column it is, is asked once.
+    #[inline]
+    pub fn each_cell(self, visit: impl FnMut(&'a [u8])) {
+        match self.cells {
+            Cells::Spans(spans) => {
+                let cell = |span: &Span| self.text.get(span.range()).unwrap_or_default();
+                spans.iter().map(cell).for_each(visit);
+            }
+            Cells::Texts(_) | Cells::Bytes(_) | Cells::FixedBytes(_) => {
+                self.cells().for_each(visit)
+            }
+        }
+    }
+
     /// The number of cells.
     #[must_use]
     pub fn len(self) -> usize {

@@ -38,6 +38,11 @@ macro_rules! closed_set {
                 }
             }
 
+            /// The value itself; none for what is unknown or mixed.
+            fn known(self) -> Option<Self> {
+                self.name().map(|_| self)
+            }
+
             fn merge(self, other: Self) -> Self {
                 if self == other || other == Self::Unknown {
                     self
@@ -52,18 +57,18 @@ macro_rules! closed_set {
 }
 
 closed_set! {
-    /// Operating system family.
+    /// Operating system family, in the order of names.
     Os {
-        Android = "android", Ios = "ios", Kaios = "kaios", Windows = "windows", Macos = "macos",
-        Linux = "linux", Web = "web", Other = "other",
+        Android = "android", Ios = "ios", Kaios = "kaios", Linux = "linux", Macos = "macos",
+        Other = "other", Web = "web", Windows = "windows",
     }
 }
 
 closed_set! {
-    /// Device class.
+    /// Device class, in the order of names.
     Device {
-        Phone = "phone", Tablet = "tablet", Desktop = "desktop", Web = "web",
-        Wearable = "wearable", Other = "other",
+        Desktop = "desktop", Other = "other", Phone = "phone", Tablet = "tablet",
+        Wearable = "wearable", Web = "web",
     }
 }
 
@@ -152,8 +157,8 @@ impl Attributes {
 
     /// Operating system family.
     #[must_use]
-    pub const fn os(&self) -> Option<&'static str> {
-        self.os.name()
+    pub fn os(&self) -> Option<Os> {
+        self.os.known()
     }
 
     /// Major version of the operating system, where the family is known too.
@@ -165,8 +170,8 @@ impl Attributes {
 
     /// Device class.
     #[must_use]
-    pub const fn device(&self) -> Option<&'static str> {
-        self.device.name()
+    pub fn device(&self) -> Option<Device> {
+        self.device.known()
     }
 }
 
@@ -234,10 +239,10 @@ mod tests {
         let read = |os: &[u8]| Attributes::from_cells(os, b"phone");
         assert_eq!(
             (read(b"Android 14").os(), read(b"Android 14").os_version()),
-            (Some("android"), Some(14))
+            (Some(Os::Android), Some(14))
         );
         assert_eq!(read(b"iOS 17.5.1").os_version(), Some(17));
-        assert_eq!(read(b"Symbian").os(), Some("other"));
+        assert_eq!(read(b"Symbian").os(), Some(Os::Other));
         assert_eq!(read(b"android 9999999").os_version(), None);
         assert_eq!(read(b"").os(), None);
     }
@@ -271,7 +276,7 @@ mod tests {
         for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             assert_eq!(merged([0, 1, 2]), merged(order));
         }
-        assert_eq!(merged([0, 1, 2]).os(), Some("android"));
+        assert_eq!(merged([0, 1, 2]).os(), Some(Os::Android));
         assert_eq!((merged([0, 1, 2]).os_version(), merged([0, 1, 2]).device()), (None, None));
     }
 }

@@ -10,7 +10,6 @@ use super::{Attributes, InputNo, ListName, ListNo, Member, MemberRow, Origin, Sl
 use crate::consent::Permitted;
 use crate::dates::Moment;
 use crate::key::{Form, Keyer, MatchKey, Spelled};
-use crate::normalise::Reading;
 
 /// Every list number, and what accounts have told of it.
 pub struct ListIndex {
@@ -136,11 +135,10 @@ impl ListIndex {
         self.screen.select(sought, keyer, likely);
     }
 
-    /// False when [`ListIndex::select`] certainly leaves the number out; one load, and no hash.
-    #[must_use]
-    #[inline]
-    pub fn may_hold(&self, reading: Reading, keyer: &Keyer) -> bool {
-        self.screen.may_hold(reading.number.expose_digits(), reading.region, keyer)
+    /// Sets `may` where [`ListIndex::select`] may take the number: of calling codes and national
+    /// digits in their order, all at once and without a hash.
+    pub fn mark(&self, digits: &[u64], keyer: &Keyer, may: &mut [bool]) {
+        self.screen.mark(digits, keyer, may);
     }
 
     /// The slot of a key, when a list holds it.

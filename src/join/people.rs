@@ -160,6 +160,7 @@ impl std::fmt::Debug for People {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::join::Os;
 
     fn row(digits: u64, input: InputNo, os: &[u8]) -> PersonRow {
         PersonRow { input, ..PersonRow::made_up(digits, Attributes::from_cells(os, b"")) }
@@ -186,7 +187,7 @@ mod tests {
                 .iter()
                 .map(|row| (row.number.expose_digits(), row.attributes().os()))
                 .collect();
-            let ios = Some("ios");
+            let ios = Some(Os::Ios);
             assert_eq!(found, [(7, ios), (8, ios), (9, None)], "{parts} parts");
             // In which input the row stands that is counted depends on the order of the inputs,
             // and these come mixed; how many are repeats does not.

@@ -95,22 +95,29 @@ impl Screen {
         }
     }
 
-    /// False when certainly no list has the number; always true where that takes a digest.
-    #[inline]
-    pub(super) fn may_hold(&self, digits: u64, region: Region, keyer: &Keyer) -> bool {
-        // Both are asked: a look into the filter costs less than a guess that was wrong.
-        !self.digests.is_empty()
-            || (self.regions.has(region) & self.numbers.may_hold(keyer.clue_of_digits(digits)))
+    /// Sets `may` where a list may have the number, all at once; everywhere where that takes a
+    /// digest.
+    pub(super) fn mark(&self, digits: &[u64], keyer: &Keyer, may: &mut [bool]) {
+        if self.digests.is_empty() {
+            self.numbers.mark(digits.iter().map(|&digits| keyer.clue_of_digits(digits)), may);
+        } else {
+            may.fill(true);
+        }
     }
 
     fn may_be_told(&self, sought: &Sought, keyer: &Keyer) -> bool {
+        self.is_in_region(sought) && self.numbers.may_hold(keyer.clue_of_digits(sought.digits))
+    }
+
+    fn is_in_region(&self, sought: &Sought) -> bool {
         sought.region.is_none_or(|region| self.regions.has(region))
-            && self.numbers.may_hold(keyer.clue_of_digits(sought.digits))
     }
 
     fn select_numbers(&self, sought: &[Sought], keyer: &Keyer, likely: &mut Vec<Likely>) {
-        for (place, sought) in (0..).zip(sought) {
-            if self.may_be_told(sought, keyer) {
+        let mut may_hold = vec![false; sought.len()];
+        self.numbers.mark(sought.iter().map(|it| keyer.clue_of_digits(it.digits)), &mut may_hold);
+        for ((place, sought), may_hold) in (0..).zip(sought).zip(may_hold) {
+            if may_hold && self.is_in_region(sought) {
                 let spelled = Spelled { digits: sought.digits, form: Form::E164 };
                 likely.push(Likely { place, spelled });
             }
@@ -122,16 +129,22 @@ impl Screen {
     fn select_digests(&self, sought: &[Sought], keyer: &Keyer, likely: &mut Vec<Likely>) {
         const STRETCH: usize = 256;
         let mut clues = Vec::with_capacity(STRETCH * self.forms.len());
+        let mut may_hold = Vec::with_capacity(STRETCH * self.forms.len());
         for (stretch, first) in sought.chunks(STRETCH).zip((0..).step_by(STRETCH)) {
             clues.clear();
             for &form in &self.forms {
                 let digits = stretch.iter().map(|sought| sought.digits);
                 keyer.digest_clues(digits, form, &mut clues);
             }
+            may_hold.clear();
+            may_hold.resize(clues.len(), false);
+            self.digests.mark(clues.iter().copied(), &mut may_hold);
             for (at, one) in stretch.iter().enumerate() {
-                for (&form, clues) in self.forms.iter().zip(clues.chunks(stretch.len())) {
-                    let is_told = form == Form::E164 && self.may_be_told(one, keyer);
-                    if self.digests.may_hold(clues[at]) || is_told {
+                for (&form, may_hold) in self.forms.iter().zip(may_hold.chunks(stretch.len())) {
+                    let is_told = form == Form::E164
+                        && !self.numbers.is_empty()
+                        && self.may_be_told(one, keyer);
+                    if may_hold[at] || is_told {
                         let spelled = Spelled { digits: one.digits, form };
                         likely.push(Likely { place: first + place(at), spelled });
                     }

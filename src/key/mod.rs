@@ -75,7 +75,12 @@ impl Secret {
             bytes.copy_from_slice(content);
             return Ok(Self(bytes));
         }
-        hex::decode_to_slice(content.trim_ascii_end(), bytes.as_mut()).map_err(|_| NotASecret)?;
+        let text = content.trim_ascii_end();
+        // No `0x` before them.
+        if text.len() != 2 * bytes.len() {
+            return Err(NotASecret);
+        }
+        hex::decode_to_slice(text, bytes.as_mut()).map_err(|_| NotASecret)?;
         Ok(Self(bytes))
     }
 
@@ -226,6 +231,7 @@ impl Token {
     /// Reads what [`Token::expose_hex`] wrote.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
+        let text: [u8; TOKEN_TEXT_LEN] = text.as_bytes().try_into().ok()?;
         let mut token = [0; KEY_LEN];
         hex::decode_to_slice(text, &mut token).ok()?;
         Some(Self(token))

@@ -41,8 +41,8 @@ pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use stored::{FOLDER_DIGITS, Opening, StoredPlace, Uploaded};
 pub use tables::{
-    Advert, Match, Origin, Rejected, RejectsTable, audiences, counts, matches, removed, summary,
-    summary_pages, to_json, write_json, write_text,
+    Advert, Encoded, Match, Origin, Rejected, RejectsTable, Task, audiences, counts, matches,
+    removed, summary, summary_pages, to_json, write_json, write_text,
 };
 
 /// A file or folder of the run could not be written.

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::errors::ParquetError;
 use serde::Serialize;
 
 use super::layout::{self, Rows};
 use super::staging::create_private;
 use super::{OutputError, TokenRow};
 use crate::input::Role;
-use crate::join::ListName;
+use crate::join::{Device, ListName, Os};
 use crate::key::{TOKEN_TEXT_LEN, Token};
 use crate::normalise::RejectReason;
 use crate::privacy::{Band, PeopleCount, Released, Shown};
@@ -124,6 +126,31 @@ impl<'a> Table<'a> {
         self.writer.write(&batch).map_err(|source| parquet_error("write", self.path, source))
     }
 
+    /// Writes the table whole, each column of a row group on its own.
+    fn write_at_once(
+        self,
+        rows: &[Match],
+        columns: &[Column<'_>],
+        do_all: impl Fn(Vec<Task<'_, Encoded>>) -> Vec<Encoded>,
+    ) -> Result<(), ParquetError> {
+        let (mut file, groups) = self.writer.into_serialized_writer()?;
+        for (at, rows) in rows.chunks(layout::ROW_GROUP_ROWS).enumerate() {
+            let writers = groups.create_column_writers(at)?;
+            let mut tasks: Vec<Task<'_, Encoded>> = Vec::with_capacity(columns.len());
+            for ((field, column), writer) in self.schema.fields().iter().zip(columns).zip(writers) {
+                tasks.push(Box::new(move || encode(field, column, rows, writer)));
+            }
+            let encoded = do_all(tasks);
+            let mut group = file.next_row_group()?;
+            for column in encoded {
+                column?.append_to_row_group(&mut group)?;
+            }
+            group.close()?;
+        }
+        file.close()?;
+        Ok(())
+    }
+
     fn finish(self) -> Result<(), OutputError> {
         let path = self.path;
         self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
@@ -131,11 +158,21 @@ impl<'a> Table<'a> {
     }
 }
 
-fn parquet_error(
-    action: &'static str,
-    path: &Path,
-    source: parquet::errors::ParquetError,
-) -> OutputError {
+fn encode(
+    field: &Field,
+    column: &Column<'_>,
+    rows: &[Match],
+    mut writer: ArrowColumnWriter,
+) -> Encoded {
+    for rows in rows.chunks(CHUNK_ROWS) {
+        for leaf in compute_leaves(field, &column(rows))? {
+            writer.write(&leaf)?;
+        }
+    }
+    writer.close()
+}
+
+fn parquet_error(action: &'static str, path: &Path, source: ParquetError) -> OutputError {
     OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
 }
 
@@ -143,7 +180,17 @@ fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
 
-/// Writes `matches.parquet` from rows in their order. `lists` is in name order.
+/// One of several things to do, in any order or at once.
+pub type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
+
+/// A column of one row group, encoded.
+pub type Encoded = Result<ArrowColumnChunk, ParquetError>;
+
+/// Makes a column of rows.
+type Column<'a> = Box<dyn Fn(&[Match]) -> ArrayRef + Sync + 'a>;
+
+/// Writes `matches.parquet` from rows in their order. `lists` is in name order. `do_all` does tasks
+/// and gives what they come to, in their order: the columns are encoded at once where it can.
 ///
 /// # Errors
 ///
@@ -153,35 +200,48 @@ pub fn matches(
     of: Origin<'_>,
     lists: &[ListName],
     rows: &[Match],
+    do_all: impl Fn(Vec<Task<'_, Encoded>>) -> Vec<Encoded>,
 ) -> Result<(), OutputError> {
     let kind = Rows::of(of.purpose);
-    let mut table = Table::create_of(path, layout::matches_schema(kind), of)?;
-    for rows in rows.chunks(CHUNK_ROWS) {
-        let list = |row: &Match| &lists[row.list as usize];
-        let tokens = tokens(rows.iter().map(|row| row.token));
-        let owners =
-            (kind == Rows::Pairs).then(|| self::tokens(rows.iter().filter_map(Match::owner)));
-        let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
-        let mut columns = vec![
-            texts(rows.iter().map(|row| list(row).recipient.as_str())),
-            texts(rows.iter().map(|row| list(row).list_id.as_str())),
-            tokens,
-        ];
-        columns.extend(owners);
-        let shown: [ArrayRef; 4] = [
-            Arc::new(StringArray::from_iter(
-                regions.iter().map(|region| region.as_ref().map(|region| region.code())),
-            )),
-            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.shown.os))),
-            Arc::new(Int32Array::from_iter(
-                rows.iter().map(|row| row.shown.os_version.map(i32::from)),
-            )),
-            Arc::new(StringArray::from_iter(rows.iter().map(|row| row.shown.device))),
-        ];
-        columns.extend(shown);
-        table.write(columns)?;
+    let table = Table::create_of(path, layout::matches_schema(kind), of)?;
+    let columns = columns_of_matches(kind, lists);
+    table
+        .write_at_once(rows, &columns, do_all)
+        .map_err(|source| parquet_error("write", path, source))
+}
+
+/// In the order of the schema.
+fn columns_of_matches(kind: Rows, lists: &[ListName]) -> Vec<Column<'_>> {
+    let list = |row: &Match| &lists[row.list as usize];
+    let mut columns: Vec<Column<'_>> = vec![
+        Box::new(move |rows| texts(rows.iter().map(|row| list(row).recipient.as_str()))),
+        Box::new(move |rows| texts(rows.iter().map(|row| list(row).list_id.as_str()))),
+        Box::new(|rows| tokens(rows.iter().map(Match::token))),
+    ];
+    if kind == Rows::Pairs {
+        columns.push(Box::new(|rows| tokens(rows.iter().filter_map(Match::owner))));
     }
-    table.finish()
+    let shown: [Column<'_>; 4] = [
+        Box::new(|rows| {
+            let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
+            let codes = regions.iter().map(|region| region.as_ref().map(|region| region.code()));
+            Arc::new(StringArray::from_iter(codes))
+        }),
+        Box::new(|rows| {
+            let os = |row: &Match| row.shown.os.and_then(Os::name);
+            Arc::new(StringArray::from_iter(rows.iter().map(os)))
+        }),
+        Box::new(|rows| {
+            let versions = rows.iter().map(|row| row.shown.os_version.map(i32::from));
+            Arc::new(Int32Array::from_iter(versions))
+        }),
+        Box::new(|rows| {
+            let device = |row: &Match| row.shown.device.and_then(Device::name);
+            Arc::new(StringArray::from_iter(rows.iter().map(device)))
+        }),
+    ];
+    columns.extend(shown);
+    columns
 }
 
 fn tokens(tokens: impl Iterator<Item = Token>) -> ArrayRef {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::waves::Work;
 use super::{Rejects, RunError, want};
 use crate::consent::{
-    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, SignalColumns, Suppressions,
+    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Said, Signal, Suppressions,
 };
 use crate::dates::{Moment, When};
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source, Want};
@@ -151,6 +151,8 @@ pub(super) fn source(job: &Job, location: &Location, has_contacts: bool) -> Sour
 struct Columns {
     /// Of every row: what it reads as.
     read: Vec<Result<Reading, RejectReason>>,
+    /// Of every row: calling code and national digits; zero where there is no number.
+    digits: Vec<u64>,
     /// Of every row: false where neither a list nor the suppression list has its number.
     known: Vec<bool>,
     /// How many rows nobody bars and no list has.
@@ -232,43 +234,47 @@ impl Columns {
         let mut slow_path = 0;
         let phone = batch.column(Field::Phone);
         self.read.clear();
-        self.read.extend(phone.into_iter().flat_map(|column| column.cells()).map(|cell| {
+        self.read.reserve(batch.len());
+        let read = |cell: &[u8]| {
             let outcome = normalise::read_by(cell, Hint::International, Checks::Damage);
             slow_path += u64::from(outcome.path == Path::Slow);
-            outcome.result
-        }));
+            self.read.push(outcome.result);
+        };
+        if let Some(phone) = phone {
+            phone.each_cell(read);
+        }
         for &row in batch.malformed() {
             self.read[row] = Err(RejectReason::MalformedRow);
         }
         slow_path
     }
 
-    /// Looks every number up in the filters, all at once: a look waits for memory and for nothing
-    /// else, so the processor waits for many.
+    /// Looks every number up in the filters.
     fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
         let Against { suppressions, keyer, .. } = *against;
+        // Who is in a sample is asked of everybody, so nobody can be passed over unhashed.
+        let is_drawn = against.draws().is_some();
         self.known.clear();
-        if against.draws().is_some() {
-            // Who is in the sample is asked of everybody, so nobody can be passed over unhashed.
-            self.known.resize(self.read.len(), true);
+        self.known.resize(self.read.len(), is_drawn);
+        if is_drawn {
             return;
         }
-        self.known.extend(self.read.iter().map(|read| {
-            read.is_ok_and(|reading| {
-                suppressions.may_bar(reading.number) | index.may_hold(reading, keyer)
-            })
-        }));
+        self.digits.clear();
+        let digits = |read: &Result<Reading, _>| read.map_or(0, |it| it.number.expose_digits());
+        self.digits.extend(self.read.iter().map(digits));
+        index.mark(&self.digits, keyer, &mut self.known);
+        suppressions.mark(&self.digits, &mut self.known);
     }
 
     /// Sorts out who may be looked up, and notes who says no.
     fn decide(&mut self, batch: &Batch, against: &Against<'_>, done: &mut ProbedRows) {
-        let signals = SignalColumns::of(batch);
+        let mut said = Said::of(batch);
         self.rows.clear();
         self.permitted.clear();
         self.said_no.clear();
         self.strangers = 0;
         for (row, (reading, &is_known)) in (0..).zip(self.read.iter().zip(&self.known)) {
-            let consent = Consent::from_row(batch, &signals, row as usize);
+            let consent = said.in_row(row as usize);
             match *reading {
                 Ok(_) if !is_known && consent::objection(consent, against.blank).is_none() => {
                     self.strangers += 1;
@@ -353,7 +359,7 @@ impl Columns {
         self.slots.clear();
         index.find_all(&self.keys, &mut self.slots);
         let is_messaging = against.purpose == Purpose::BusinessMessaging;
-        let signals = is_messaging.then(|| SignalColumns::of(batch));
+        let mut said = is_messaging.then(|| Said::of(batch));
         let identifies = against.identifies(index);
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
@@ -388,9 +394,7 @@ impl Columns {
                 done.barred_hits.push(hit);
                 bar_aliases(account, index, against, done);
             } else {
-                if let Some(signals) = &signals
-                    && Consent::from_row(batch, signals, row) == Consent::Granted
-                {
+                if said.as_mut().is_some_and(|said| said.in_row(row) == Consent::Granted) {
                     let at = When::from_cell(batch.cell(Field::ConsentAt, row)).earliest();
                     done.said_yes.extend(slots.into_iter().flatten().map(|slot| Yes { slot, at }));
                 }

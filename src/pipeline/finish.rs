@@ -24,7 +24,7 @@ use crate::output::{
     ManifestInput, ManifestMessages, Match, Origin, OutputError, PreviousDigest, PreviousRun,
     REMOVED, REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
 };
-use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, WithholdReason};
+use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, Released, WithholdReason};
 use crate::report::{
     self, AllLists, CountryReport, InputReport, Ledger, ListReport, RegionCounts, Report,
     SEAL_PLACE, Stage, Timings,
@@ -94,10 +94,11 @@ pub(super) fn finish(
     let policy = &begun.job.policy;
     let index = &joined.index;
     let Decided { counted, figures, .. } = &joined.decided;
-    let release =
+    let mut release =
         timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
-    let matches = timings.time(Stage::Key, || tokens(begun, &release, &named));
+    let people = std::mem::take(&mut release.people);
+    let matches = timings.time(Stage::Key, || tokens(begun, people, &named));
     // A part of the people matches a part of the numbers.
     let before = begun.previous.last().filter(|_| begun.job.drawn().is_none());
     let before = before.map(PreviousRun::matches);
@@ -107,11 +108,6 @@ pub(super) fn finish(
         let rejects = rejects.finish()?;
         let written = write_tables(begun, &release, &named, &matches)?;
         Ok::<_, RunError>((rejects, written))
-    })?;
-
-    timings.time(Stage::Audit, || {
-        let (folder, barred) = (begun.staging.folder(), &joined.barred);
-        demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(barred)))
     })?;
 
     let counts = ManifestCounts {
@@ -126,7 +122,20 @@ pub(super) fn finish(
         rejects,
         removed: written.removed,
     };
-    let matched = timings.time(Stage::Report, || settle(&mut joined, &release));
+    let barred = std::mem::take(&mut joined.barred);
+    let [mut auditing, mut reporting] = [Timings::default(), Timings::default()];
+    let (audited, matched) = waves::both(
+        || {
+            auditing.time(Stage::Audit, || {
+                let folder = begun.staging.folder();
+                demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&barred)))
+            })
+        },
+        || reporting.time(Stage::Report, || settle(&mut joined, &release)),
+    );
+    audited?;
+    timings.add(&auditing);
+    timings.add(&reporting);
     let inputs = joined.inputs();
     let lists = list_reports(&release, &named);
     let countries = countries(begun, &joined, &lists, &matched);
@@ -177,7 +186,7 @@ pub(super) fn demand(checks: Vec<Check>) -> Result<(), RunError> {
 const PEOPLE_AT_A_TIME: usize = 4096;
 
 /// The rows of `matches.parquet`: each released person under the recipient's own key, sorted.
-fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match> {
+fn tokens(begun: &Begun<'_>, people: Vec<Released>, named: &NamedLists) -> Vec<Match> {
     let keys: BTreeMap<_, _> = named
         .names
         .iter()
@@ -187,9 +196,9 @@ fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match
         })
         .collect();
     let keys: Vec<_> = named.names.iter().map(|list| &keys[list.recipient.as_str()]).collect();
-    let lists = release.people.chunk_by(|one, other| one.list() == other.list());
+    let lists = people.chunk_by(|one, other| one.list() == other.list());
     let stretches: Vec<_> = lists.flat_map(|people| people.chunks(PEOPLE_AT_A_TIME)).collect();
-    let mut matches: Vec<_> = waves::map(&stretches, |people| {
+    let made = waves::map(&stretches, |people| {
         let place = named.places[people.first()?.list().index()]?;
         let persons: Vec<_> = people.iter().map(|person| person.key()).collect();
         let mut tokens = Vec::new();
@@ -202,11 +211,10 @@ fn tokens(begun: &Begun<'_>, release: &Release, named: &NamedLists) -> Vec<Match
         let matches = people.iter().zip(tokens).zip(owners);
         let row = |((person, token), owner)| Match::of(person, (token, owner), place);
         Some(matches.map(row).collect::<Vec<_>>())
-    })
-    .into_iter()
-    .flatten()
-    .flatten()
-    .collect();
+    });
+    let mut matches = Vec::with_capacity(people.len());
+    drop(people);
+    made.into_iter().flatten().for_each(|made| matches.extend(made));
     waves::sort(&mut matches);
     matches
 }
@@ -229,7 +237,7 @@ fn write_tables(
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
     let of = Origin { purpose, sample: begun.job.drawn() };
-    output::matches(&file(MATCHES), of, &named.names, matches)?;
+    output::matches(&file(MATCHES), of, &named.names, matches, waves::all)?;
     let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), of, &adverts, None)?;

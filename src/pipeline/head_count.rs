@@ -331,7 +331,7 @@ fn write_tables(begun: &Begun<'_>, counts: &[PeopleCount]) -> Result<(), OutputE
     output::counts(&file(COUNTS), purpose, counts)?;
     let of = Origin::of_everybody(purpose);
     output::summary(&file(SUMMARY), of, &[], Some(counts))?;
-    output::matches(&file(MATCHES), of, &[], &[])?;
+    output::matches(&file(MATCHES), of, &[], &[], waves::all)?;
     output::audiences(&file(AUDIENCES), purpose, &[])?;
     output::removed(&file(REMOVED), purpose, &BTreeSet::new())
 }

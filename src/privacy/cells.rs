@@ -12,10 +12,11 @@
 //! Advertisers see no cell at all. What remains is time: who holds two nights' files can tell what
 //! changed between them, as with any file that names the same people twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use crate::join::{Attributes, SlotNo};
+use crate::join::{Attributes, Device, Os, SlotNo};
+use crate::maps::HashMap;
 use crate::normalise::Region;
 use crate::policy::Attribute;
 
@@ -38,9 +39,9 @@ pub struct Shown {
     /// Territory of the number.
     pub region: Option<Region>,
     /// Operating system family.
-    pub os: Option<&'static str>,
+    pub os: Option<Os>,
     /// Device class.
-    pub device: Option<&'static str>,
+    pub device: Option<Device>,
     /// Major version of the operating system.
     pub os_version: Option<u8>,
 }
@@ -91,7 +92,7 @@ impl Who for SlotNo {}
 /// A person has one token in all lists of a recipient. So what one list hides of the person the
 /// others do not show either, or the cell could be read by joining the two.
 pub(super) fn show<Id: Who>(lists: &[Vec<Person<Id>>], rules: &CellRules<'_>) -> Vec<Vec<Shown>> {
-    let mut least: HashMap<Id, u8> = HashMap::new();
+    let mut least: HashMap<Id, u8> = HashMap::default();
     loop {
         let mut shown = Vec::with_capacity(lists.len());
         let mut has_changed = false;
@@ -133,7 +134,7 @@ fn alike<Id: Who>(
     least: &HashMap<Id, u8>,
     rules: &CellRules<'_>,
 ) -> Vec<Alike> {
-    let mut places: HashMap<(Attributes, u8), usize> = HashMap::new();
+    let mut places: HashMap<(Attributes, u8), usize> = HashMap::default();
     let mut groups: Vec<Alike> = Vec::new();
     for (at, (who, attributes)) in people.iter().enumerate() {
         let least = if least.is_empty() { 0 } else { least.get(who).copied().unwrap_or(0) };

@@ -50,7 +50,7 @@ fn no_cell_of_any_list_is_below_k_and_no_list_tells_what_another_hides() {
             })
             .collect();
         let shown = show(&lists, &rules(k as u64));
-        let mut by_person: HashMap<u32, Shown> = HashMap::new();
+        let mut by_person: HashMap<u32, Shown> = HashMap::default();
         for (list, shown) in lists.iter().zip(&shown) {
             let mut cells: BTreeMap<Shown, usize> = BTreeMap::new();
             for ((who, known), shown) in list.iter().zip(shown) {

@@ -21,7 +21,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::join::PersonRow;
+use crate::join::{Os, PersonRow};
 use crate::key::Secret;
 use crate::normalise::Region;
 use crate::policy::{AddedNoise, NoiseRules};
@@ -173,7 +173,7 @@ fn groups<'a>(
     let mut sets: BTreeMap<Cell, (u64, blake3::Hasher)> = BTreeMap::new();
     for person in people {
         let known = person.attributes();
-        let cell = Cell { region: known.region(), os: known.os() };
+        let cell = Cell { region: known.region(), os: known.os().and_then(Os::name) };
         let (people, set) =
             sets.entry(cell).or_insert_with(|| (0, blake3::Hasher::new_keyed(&key)));
         *people += 1;

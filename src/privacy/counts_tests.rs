@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::join::{Attributes, People};
+use crate::join::{Attributes, Os, People};
 use crate::privacy::noise::Distribution;
 
 /// So many people of a region and a system.
@@ -122,7 +122,10 @@ fn every_row_has_the_company_that_the_floor_asks_and_all_are_in_one() {
             let exact: u64 = crowds
                 .iter()
                 .filter(|(region, os, _)| {
-                    let os = Attributes::from_cells(os.as_bytes(), b"").os().unwrap_or("-");
+                    let os = Attributes::from_cells(os.as_bytes(), b"")
+                        .os()
+                        .and_then(Os::name)
+                        .unwrap_or("-");
                     format!("{region} {os}") == *cell
                 })
                 .map(|crowd| crowd.2)
