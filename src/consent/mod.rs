@@ -29,7 +29,7 @@ pub use aliases::{AliasRule, AliasRules, Aliases};
 pub use purpose::Purpose;
 pub use signals::Signal;
 pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
-pub use vocabulary::{Consent, Said};
+pub use vocabulary::{Consent, read_rows};
 
 /// What a blank consent cell means for a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -137,12 +137,7 @@ impl<'a> SignalColumns<'a> {
     }
 
     /// The objection of a row, a readable no before an unreadable one.
-    #[inline]
     pub(super) fn objection(&self, row: usize) -> Option<Consent> {
-        if self.0.is_empty() { None } else { self.read(row) }
-    }
-
-    fn read(&self, row: usize) -> Option<Consent> {
         let mut objection = None;
         for (signal, column) in &self.0 {
             match signal.read(column.cell(row)) {

@@ -5,7 +5,7 @@
 //! stands for a value that its reader did not know.
 
 use super::signals::SignalColumns;
-use crate::input::{Batch, Column, Field};
+use crate::input::{Batch, Field};
 
 /// What an account row says about a purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,62 +106,52 @@ impl Consent {
     }
 }
 
-/// What the rows of a batch say in their consent column and by the signals that their input
-/// carries.
-pub struct Said<'a> {
-    batch: &'a Batch,
-    own: Option<Column<'a>>,
-    signals: SignalColumns<'a>,
-    /// The last cells that were not empty and differed, and what they say: of an export there are
-    /// two, a yes and a no, millions of times over.
-    last: [(&'a [u8], Consent); 2],
+/// What each row of a batch says in its consent column and by the signals that its input carries,
+/// in place of what `says` held. An input is opened with the columns of governing signals only.
+///
+/// A no anywhere leads. A row that is cut or has a cell too many may have said anything.
+pub fn read_rows(batch: &Batch, says: &mut Vec<Consent>) {
+    says.clear();
+    if let Some(column) = batch.column(Field::Consent) {
+        let mut last = LastCells::default();
+        column.each_cell(|cell| says.push(last.read(cell)));
+    }
+    says.resize(batch.len(), Consent::Blank);
+    let signals = SignalColumns::of(batch);
+    if !signals.is_empty() {
+        for (row, says) in says.iter_mut().enumerate() {
+            if matches!(says, Consent::Granted | Consent::Blank) {
+                *says = signals.objection(row).unwrap_or(*says);
+            }
+        }
+    }
+    let malformed =
+        if signals.is_empty() { Consent::Unreadable } else { Consent::UnreadableSignal };
+    batch.malformed().iter().for_each(|&row| says[row] = malformed);
 }
 
-impl<'a> Said<'a> {
-    /// Nothing is read yet. An input is opened with the columns of governing signals only.
-    #[must_use]
-    pub fn of(batch: &'a Batch) -> Self {
-        let own = batch.column(Field::Consent);
-        Self { batch, own, signals: SignalColumns::of(batch), last: [(b"", Consent::Blank); 2] }
-    }
+/// The last cells that were not empty and differed, and what they say: of an export there are two,
+/// a yes and a no, millions of times over.
+#[derive(Default)]
+struct LastCells<'a>([Option<(&'a [u8], Consent)>; 2]);
 
-    /// What a row says, counted from 0 within the batch.
-    ///
-    /// A no anywhere leads. A row that is cut or has a cell too many may have said anything.
+impl<'a> LastCells<'a> {
     #[inline]
-    pub fn in_row(&mut self, row: usize) -> Consent {
-        if self.batch.is_malformed(row) {
-            let has_signals = !self.signals.is_empty();
-            return if has_signals { Consent::UnreadableSignal } else { Consent::Unreadable };
+    fn read(&mut self, cell: &'a [u8]) -> Consent {
+        if cell.is_empty() {
+            return Consent::Blank;
         }
-        match self.own.map_or(Consent::Blank, |column| self.in_cell(column.cell(row))) {
-            own @ (Consent::Granted | Consent::Blank) => self.signals.objection(row).unwrap_or(own),
-            own => own,
-        }
-    }
-
-    #[inline]
-    fn in_cell(&mut self, cell: &'a [u8]) -> Consent {
         // Cells are short: to compare them here costs less than a call.
         let is = |other: &[u8]| cell.len() == other.len() && cell.iter().eq(other);
-        let [newer, older] = self.last;
-        if cell.is_empty() {
-            Consent::Blank
-        } else if is(newer.0) {
-            newer.1
-        } else if is(older.0) {
-            older.1
-        } else {
-            let says = Consent::from_cell(cell);
-            self.last = [(cell, says), newer];
-            says
+        match self.0 {
+            [Some((newer, says)), _] if is(newer) => says,
+            [_, Some((older, says))] if is(older) => says,
+            [newer, _] => {
+                let says = Consent::from_cell(cell);
+                self.0 = [Some((cell, says)), newer];
+                says
+            }
         }
-    }
-}
-
-impl std::fmt::Debug for Said<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Said({} rows, redacted)", self.batch.len())
     }
 }
 
@@ -193,6 +183,16 @@ mod tests {
     fn no_spelling_says_two_things() {
         for (word, says) in Consent::spellings() {
             assert_eq!(Consent::from_cell(word.to_uppercase().as_bytes()), says, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_cell_says_the_same_whatever_came_before_it() {
+        let cells =
+            ["granted", "denied", "", "denied", "granted", "maybe", "denied", "Granted", "0"];
+        let mut last = LastCells::default();
+        for (at, cell) in cells.iter().chain(&cells).cycle().take(100).enumerate() {
+            assert_eq!(last.read(cell.as_bytes()), Consent::from_cell(cell.as_bytes()), "{at}");
         }
     }
 }

@@ -104,9 +104,11 @@ impl<'a> Column<'a> {
                 let cell = |span: &Span| self.text.get(span.range()).unwrap_or_default();
                 spans.iter().map(cell).for_each(visit);
             }
-            Cells::Texts(_) | Cells::Bytes(_) | Cells::FixedBytes(_) => {
-                self.cells().for_each(visit)
+            Cells::Texts(values) => {
+                values.iter().map(|value| value.unwrap_or_default().as_bytes()).for_each(visit);
             }
+            Cells::Bytes(values) => values.iter().map(Option::unwrap_or_default).for_each(visit),
+            Cells::FixedBytes(_) => self.cells().for_each(visit),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::waves::Work;
 use super::{Rejects, RunError, want};
 use crate::consent::{
-    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Said, Signal, Suppressions,
+    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, Suppressions,
 };
 use crate::dates::{Moment, When};
 use crate::input::{Batch, Field, Limits, Location, Need, Role, Source, Want};
@@ -155,6 +155,8 @@ struct Columns {
     digits: Vec<u64>,
     /// Of every row: false where neither a list nor the suppression list has its number.
     known: Vec<bool>,
+    /// Of every row: what it says of the purpose.
+    says: Vec<Consent>,
     /// How many rows nobody bars and no list has.
     strangers: u64,
     /// Of every other row that may be looked up: its place in the batch, and the proof.
@@ -268,13 +270,13 @@ impl Columns {
 
     /// Sorts out who may be looked up, and notes who says no.
     fn decide(&mut self, batch: &Batch, against: &Against<'_>, done: &mut ProbedRows) {
-        let mut said = Said::of(batch);
+        consent::read_rows(batch, &mut self.says);
         self.rows.clear();
         self.permitted.clear();
         self.said_no.clear();
         self.strangers = 0;
-        for (row, (reading, &is_known)) in (0..).zip(self.read.iter().zip(&self.known)) {
-            let consent = said.in_row(row as usize);
+        let rows = self.read.iter().zip(&self.known).zip(&self.says);
+        for (row, ((reading, &is_known), &consent)) in (0..).zip(rows) {
             match *reading {
                 Ok(_) if !is_known && consent::objection(consent, against.blank).is_none() => {
                     self.strangers += 1;
@@ -359,7 +361,6 @@ impl Columns {
         self.slots.clear();
         index.find_all(&self.keys, &mut self.slots);
         let is_messaging = against.purpose == Purpose::BusinessMessaging;
-        let mut said = is_messaging.then(|| Said::of(batch));
         let identifies = against.identifies(index);
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
@@ -394,7 +395,7 @@ impl Columns {
                 done.barred_hits.push(hit);
                 bar_aliases(account, index, against, done);
             } else {
-                if said.as_mut().is_some_and(|said| said.in_row(row) == Consent::Granted) {
+                if is_messaging && self.says[row] == Consent::Granted {
                     let at = When::from_cell(batch.cell(Field::ConsentAt, row)).earliest();
                     done.said_yes.extend(slots.into_iter().flatten().map(|slot| Yes { slot, at }));
                 }
