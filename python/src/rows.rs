@@ -13,7 +13,7 @@ use arrow::datatypes::Field as ArrowField;
 use phonematch::consent::{Aliases, BarReason, OptOutRow, SuppressionReader};
 use phonematch::dates::Moment;
 use phonematch::job::{Files, Identifier, ListSource, Recipient, SeveralNumbers};
-use phonematch::join::Attributes;
+use phonematch::join::{Attributes, Device, Os};
 use phonematch::key::{self, Form, MatchKey, RecipientKey, Spelled, TOKEN_TEXT_LEN, Told};
 use phonematch::normalise::{Hint, Region, RejectReason};
 use phonematch::pipeline::by_row::{self, AccountRow, ListRow};
@@ -337,9 +337,9 @@ fn accounts(rows: &[AccountRow], keying: &Keying<'_>) -> StructArray {
         ("digits", key_column(own.iter().map(|keys| keys.and_then(|keys| keys.get(1).copied())))),
         ("others", Arc::new(others.0.finish())),
         ("region", texts(regions.iter().map(|region| region.as_ref().map(Region::code)))),
-        ("os", known(Attributes::os)),
+        ("os", known(|it| it.os().and_then(Os::name))),
         ("os_version", Arc::new(versions.collect::<Int32Array>())),
-        ("device", known(Attributes::device)),
+        ("device", known(|it| it.device().and_then(Device::name))),
         ("verified", moments(rows.iter().map(|row| row.verified))),
     ])
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field as ArrowField};
 use phonematch::dates::{Day, Moment};
 use phonematch::input::{self, Field, Location};
 use phonematch::job::{Gates, Phones};
-use phonematch::join::Attributes;
+use phonematch::join::{Attributes, Device, Os};
 use phonematch::key::Form;
 use phonematch::normalise::Region;
 use phonematch::output;
@@ -387,12 +387,17 @@ fn shown(shown: &[Shown]) -> StructArray {
     let regions: Vec<_> = shown.iter().map(|it| it.region.map(|it| it.code().to_owned())).collect();
     let columns: [(&str, ArrayRef); 4] = [
         ("region", Arc::new(StringArray::from(regions))),
-        ("os", Arc::new(shown.iter().map(|it| it.os).collect::<StringArray>())),
+        ("os", Arc::new(shown.iter().map(|it| it.os.and_then(Os::name)).collect::<StringArray>())),
         (
             "os_version",
             Arc::new(shown.iter().map(|it| it.os_version.map(i32::from)).collect::<Int32Array>()),
         ),
-        ("device", Arc::new(shown.iter().map(|it| it.device).collect::<StringArray>())),
+        (
+            "device",
+            Arc::new(
+                shown.iter().map(|it| it.device.and_then(Device::name)).collect::<StringArray>(),
+            ),
+        ),
     ];
     let fields = |(name, array): (&str, ArrayRef)| {
         let kind: DataType = array.data_type().clone();

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::{OptOutError, accounts, lists, opt_outs};
-use crate::consent::{self, BarReason, Consent, OptOutRow, SignalColumns, SuppressionReader};
+use crate::consent::{self, BarReason, Consent, OptOutRow, SuppressionReader};
 use crate::dates::{Moment, When};
 use crate::input::{Batch, Field, Location, Want};
 use crate::job::{ListSource, Phones};
@@ -73,17 +73,12 @@ impl std::fmt::Debug for AccountRow {
 /// Reads every row of a batch of the export.
 #[must_use]
 pub fn account_rows(batch: &Batch, policy: &Policy) -> Vec<AccountRow> {
-    let signals = SignalColumns::of(batch);
-    (0..batch.len()).map(|row| account_row(batch, &signals, row, policy)).collect()
+    let mut says = Vec::new();
+    consent::read_rows(batch, &mut says);
+    (0..).zip(says).map(|(row, consent)| account_row(batch, row, consent, policy)).collect()
 }
 
-fn account_row(
-    batch: &Batch,
-    signals: &SignalColumns<'_>,
-    row: usize,
-    policy: &Policy,
-) -> AccountRow {
-    let consent = Consent::from_row(batch, signals, row);
+fn account_row(batch: &Batch, row: usize, consent: Consent, policy: &Policy) -> AccountRow {
     let cell = |field| batch.cell(field, row);
     let reading = match batch.is_malformed(row) {
         true => Err(RejectReason::MalformedRow),
