@@ -35,8 +35,8 @@
 //! [`normalise::read_columns`] and [`key::Keyer::key_column`]; it converts and calls.
 //!
 //! Memory grows with the lists (at most 40 bytes a list row, and four for a date where rows have one;
-//! of address books four more and 70 for each owner; 20 more a row of the list whose figure is being
-//! decided) and the opt-outs, not with the export.
+//! of address books four more and 70 for each owner; in the end four more, and 16 a row of each list
+//! whose figure is being decided) and the opt-outs, not with the export.
 //! A job may set a budget: lists that are larger are joined in several passes over the export
 //! ([`job::MemoryBudget`]), and the same bytes come out.
 //! A purpose without lists counts the export itself: there it grows with the people who are counted,

@@ -123,6 +123,30 @@ fn a_parquet_file_cut_anywhere_is_refused() {
 }
 
 #[test]
+fn a_null_consent_cell_is_a_blank_one_and_no_other_rows() {
+    let scene = Scene::small();
+    let phones = ["+12025550101", "+12025550102", "+442079460004"];
+    scene.write("list.csv", format!("phone\n{}\n", phones.join("\n")));
+    let found = |blank: &str| {
+        let policy = scene.read("policy.toml");
+        let others = policy.lines().filter(|line| !line.starts_with("blank_consent"));
+        let others: String = others.map(|line| line.to_owned() + "\n").collect();
+        scene.write("policy.toml", format!("blank_consent = \"{blank}\"\n{others}"));
+        let consents: ArrayRef =
+            Arc::new(StringArray::from(vec![None, Some("denied"), Some("granted")]));
+        let numbers: ArrayRef = Arc::new(StringArray::from(phones.to_vec()));
+        let batch =
+            RecordBatch::try_from_iter([("phone", numbers), ("consent_ads", consents)]).unwrap();
+        let file = File::create(scene.at("accounts.csv")).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        tokens(&scene).len()
+    };
+    assert_eq!((found("allowed"), found("barred")), (2, 1));
+}
+
+#[test]
 fn a_list_may_be_parquet_too() {
     let scene = Scene::small();
     let expected = tokens(&scene);

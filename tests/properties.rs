@@ -109,6 +109,49 @@ fn threads_change_no_published_byte() {
     }
 }
 
+/// A list that is so long that its rows are taken in while others are read.
+fn scene_with_a_long_list() -> (Scene, Vec<String>) {
+    let scene = made_up_scene_of(2_000);
+    let told = scene.read("list.csv");
+    let told: Vec<_> = told.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    let row = |at: usize| match at % 97 {
+        0 => format!("nobody {at},spring"),
+        1 => format!("{},autumn", told[at % told.len()]),
+        _ => format!("+1202{:07},{}", 2_000_000 + at / 2, ["spring", "autumn"][at % 2]),
+    };
+    (scene, std::iter::once("phone,list_id".to_owned()).chain((0..300_000).map(row)).collect())
+}
+
+#[test]
+fn list_rows_that_are_taken_in_while_others_are_read_keep_their_places() {
+    let (scene, mut lines) = scene_with_a_long_list();
+    scene.write("list.csv", lines.join("\n") + "\n");
+    let run = |threads: &str| {
+        let (out, ledger) = (format!("run-{threads}"), format!("run-{threads}.ledger"));
+        let apart = ["--previous", "none", "--ledger", &ledger];
+        scene.run(&[&["--threads", threads, "--out", &out], &apart[..]].concat())
+    };
+    let runs = ["1", "2", "4"].map(|threads| {
+        run(threads).must_end_with(0);
+        published_bytes(&scene.at(&format!("run-{threads}")))
+    });
+    assert!(runs[0] == runs[1] && runs[1] == runs[2]);
+    let rejects = tables::rows(&scene.at("run-2/rejects.parquet"));
+    let of_list = rejects.iter().filter(|row| row["role"] == "list");
+    let rows: Vec<_> = of_list.map(|row| row["row"].parse::<usize>().unwrap()).collect();
+    assert!(rows.is_sorted());
+    assert!((0..300_000).step_by(97).all(|at| rows.binary_search(&(at + 1)).is_ok()));
+
+    lines[200_000] = "\"+12025550100,spring".to_owned();
+    scene.write("list.csv", lines.join("\n") + "\n");
+    for folder in ["run-1", "run-2", "run-4"] {
+        std::fs::remove_dir_all(scene.at(folder)).unwrap();
+    }
+    let said = ["1", "2", "4"].map(|threads| run(threads).must_end_with(66).stderr);
+    assert!(said[0].contains("row 200000"), "{}", said[0]);
+    assert!(said[0] == said[1] && said[1] == said[2]);
+}
+
 /// The manifest holds the inputs' digests and the rejects name rows, so those two differ when
 /// rows change places; what was found out does not.
 #[test]

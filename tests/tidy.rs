@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each dependency and the only places that may name it.
-const DOORS: [(&str, &[&str]); 21] = [
+const DOORS: [(&str, &[&str]); 24] = [
     ("clap", &["src/cli"]),
     ("clap_complete", &["src/cli"]),
     ("clap_mangen", &["src/cli"]),
@@ -26,6 +26,9 @@ const DOORS: [(&str, &[&str]); 21] = [
     ("rustls", &["src/store"]),
     ("pyo3", &["python/src"]),
     ("arrow_pyarrow", &["python/src"]),
+    ("wide", &["src/input"]),
+    ("foldhash", &["src/maps.rs"]),
+    ("hashbrown", &["src/maps.rs"]),
 ];
 
 /// Longest file, in lines, with its tests. The aim is 400; generated tables are marked as such.

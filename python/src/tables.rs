@@ -57,7 +57,7 @@ impl Table {
             Some((field, column.clone()))
         });
         let fields: Vec<_> = fields.collect();
-        let batch = input::batch_of(at, &fields, self.malformed()?);
+        let batch = input::batch_of(at, (&fields, self.len()), self.malformed()?);
         batch.map_err(|error| InputError::new_err(error.to_string()))
     }
 

@@ -157,7 +157,12 @@ impl<'a> LastCells<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
     use super::*;
+    use crate::input::{Location, Place, Role, batch_of};
 
     #[test]
     fn consent_is_read_from_its_usual_spellings() {
@@ -188,11 +193,39 @@ mod tests {
 
     #[test]
     fn a_cell_says_the_same_whatever_came_before_it() {
-        let cells =
-            ["granted", "denied", "", "denied", "granted", "maybe", "denied", "Granted", "0"];
+        // Pairs of one length that say the opposite of each other.
+        let cells = [
+            "allowed", "refused", "", "yes", "off", "1", "0", "y", "n", "granted", "refused",
+            "yes", "out", "maybe", "granted", "Granted",
+        ];
         let mut last = LastCells::default();
-        for (at, cell) in cells.iter().chain(&cells).cycle().take(100).enumerate() {
+        for (at, cell) in cells.iter().cycle().take(100).enumerate() {
             assert_eq!(last.read(cell.as_bytes()), Consent::from_cell(cell.as_bytes()), "{at}");
         }
+    }
+
+    /// A batch of texts, a cell for each row and field; none where the cell is null.
+    fn batch(columns: &[(Field, &[Option<&str>])], rows: usize, malformed: &[usize]) -> Batch {
+        let at = Place { role: Role::Accounts, location: Location::Path("a table".into()) };
+        let text = |cells: &[Option<&str>]| Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
+        let columns: Vec<_> = columns.iter().map(|(field, cells)| (*field, text(cells))).collect();
+        batch_of(&at, (&columns, rows), malformed.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_row_says_what_its_own_cells_say() {
+        let own = [Some("granted"), None, Some("denied"), None, Some("granted"), Some("granted")];
+        // What a longer batch said before is gone.
+        let mut says = vec![Consent::Granted; 10];
+        read_rows(&batch(&[(Field::Consent, &own)], 6, &[5]), &mut says);
+        use Consent::{Blank, Denied, Granted, Signalled, Unreadable, UnreadableSignal};
+        assert_eq!(says, [Granted, Blank, Denied, Blank, Granted, Unreadable]);
+        let signal = [Some("1"), Some("1"), Some("1"), Some("0"), Some("?"), None];
+        let both = [(Field::Consent, &own[..]), (Field::Gpc, &signal[..])];
+        read_rows(&batch(&both, 6, &[5]), &mut says);
+        let expected = [Signalled, Signalled, Denied, Blank, UnreadableSignal, UnreadableSignal];
+        assert_eq!(says, expected);
+        read_rows(&batch(&[], 3, &[1]), &mut says);
+        assert_eq!(says, [Blank, Unreadable, Blank]);
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Column<'a> {
         (0..self.len()).map(move |row| self.cell(row))
     }
 
-    /// The same for tight loops: what kind of column it is, is asked once.
+    /// The same for tight loops: what kind of column it is, is asked once where cells are text.
     #[inline]
     pub fn each_cell(self, visit: impl FnMut(&'a [u8])) {
         match self.cells {

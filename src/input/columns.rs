@@ -23,7 +23,7 @@ pub fn find_columns(
     resolve(at, wants, names)
 }
 
-/// A batch of these columns, which are of one length. Text and bytes are not copied where they are
+/// A batch of these columns of so many rows. Text and bytes are not copied where they are
 /// views; other types are written out as a file's are. `malformed` names rows, ascending, that are not
 /// the table's.
 ///
@@ -32,7 +32,7 @@ pub fn find_columns(
 /// When a column is of a type that loses digits, or nested.
 pub fn batch_of(
     at: &Place,
-    columns: &[(Field, ArrayRef)],
+    (columns, rows): (&[(Field, ArrayRef)], usize),
     malformed: Vec<usize>,
 ) -> Result<Batch, InputError> {
     let fields: Vec<_> = columns.iter().map(|(field, _)| *field).collect();
@@ -48,7 +48,7 @@ pub fn batch_of(
         check_type(at, *field, array.data_type())?;
         fill(&mut batch, slot, *field, &array).ok_or_else(unsupported)?;
     }
-    batch.end_columns(columns.first().map_or(0, |(_, array)| array.len()), malformed);
+    batch.end_columns(rows, malformed);
     Ok(batch)
 }
 
@@ -97,16 +97,22 @@ mod tests {
             Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>()),
         ];
         for kind in kinds {
-            let batch = batch_of(&at(), &[(Field::Phone, kind)], vec![2]).unwrap();
-            let cells: Vec<_> = batch.column(Field::Phone).unwrap().cells().collect();
+            let batch = batch_of(&at(), (&[(Field::Phone, kind)], 3), vec![2]).unwrap();
+            let column = batch.column(Field::Phone).unwrap();
+            let cells: Vec<_> = column.cells().collect();
             assert_eq!(cells, [b"+12025550123" as &[u8], b"", b""]);
+            let mut each = Vec::new();
+            column.each_cell(|cell| each.push(cell));
+            assert_eq!(each, cells);
             assert!(batch.len() == 3 && batch.malformed() == [2]);
         }
         let whole = Arc::new(Int64Array::from(vec![12_025_550_123])) as ArrayRef;
-        let batch = batch_of(&at(), &[(Field::Phone, whole)], vec![]).unwrap();
+        let batch = batch_of(&at(), (&[(Field::Phone, whole)], 1), vec![]).unwrap();
         assert_eq!(batch.cell(Field::Phone, 0), b"12025550123");
         let fraction = Arc::new(Float64Array::from(vec![1.0])) as ArrayRef;
-        let refused = batch_of(&at(), &[(Field::Phone, fraction)], vec![]).unwrap_err();
+        let refused = batch_of(&at(), (&[(Field::Phone, fraction)], 1), vec![]).unwrap_err();
         assert!(matches!(refused, InputError::FloatColumn { .. }));
+        let none = batch_of(&at(), (&[], 2), vec![1]).unwrap();
+        assert!(none.len() == 2 && none.malformed() == [1]);
     }
 }

@@ -247,6 +247,14 @@ mod tests {
         assert_eq!(read(b"").os(), None);
     }
 
+    /// Where cells are as small as each other, the names' order says which is hidden.
+    #[test]
+    fn values_are_in_the_order_of_their_names() {
+        let systems: Vec<_> = Os::ALL.iter().filter_map(|os| os.name()).collect();
+        let devices: Vec<_> = Device::ALL.iter().filter_map(|device| device.name()).collect();
+        assert!(systems.is_sorted() && devices.is_sorted());
+    }
+
     #[test]
     fn attributes_fit_one_word() {
         assert_eq!(Attributes::from_bits(Attributes::NOTHING.to_bits()), Attributes::default());

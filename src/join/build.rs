@@ -349,7 +349,9 @@ fn member_hash(slot: SlotNo, home: Home) -> u64 {
 mod tests {
     use super::*;
     use crate::job::Identifier;
+    use crate::join::Sought;
     use crate::key::{Keyer, PhoneDigest, Secret, Told};
+    use crate::normalise::{self, Checks, Hint};
 
     fn keyer() -> Keyer {
         Keyer::new(&Secret::from_file_content(&[7; 32]).unwrap())
@@ -442,6 +444,37 @@ mod tests {
             assert_eq!(index.owner_slot(owner), index.find(row.key));
         }
         assert!(index.owner_slot(alone).is_some_and(|slot| slot.index() == 300));
+    }
+
+    /// Accounts that are not marked are asked nothing more.
+    #[test]
+    fn whoever_may_be_on_a_list_is_marked() {
+        let number = |at: u64| {
+            let text = format!("+1202555{:04}", 100 + at);
+            normalise::read(text.as_bytes(), Hint::None, Checks::Library).unwrap()
+        };
+        let numbers: Vec<_> =
+            (0..100).map(|at| keyer().list_one(Told::Number(number(at)))).collect();
+        let digests = listed(0..100);
+        for told in [numbers.clone(), digests.clone(), [numbers, digests].concat()] {
+            let mut builder = ListBuilder::default();
+            let list = builder.list(&name("a"));
+            Form::ALL.into_iter().for_each(|form| builder.use_form(form));
+            for &row in &told {
+                builder.add(list, row, Some(0));
+            }
+            let index = builder.finish();
+            let digits: Vec<_> = (0..1000).map(|at| 12_025_550_100 + at).collect();
+            let mut marked = vec![false; digits.len()];
+            index.mark(&digits, &keyer(), &mut marked);
+            let sought: Vec<_> =
+                digits.iter().map(|&digits| Sought { digits, region: None }).collect();
+            let mut likely = Vec::new();
+            index.select(&sought, &keyer(), &mut likely);
+            assert!(likely.iter().all(|likely| marked[likely.place as usize]));
+            let of_list = told.iter().filter(|row| row.told_by != ToldBy::Digest).count();
+            assert!(marked[..of_list].iter().all(|&is_marked| is_marked));
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Two filters: one over the numbers that lists told, asked with the packed number, and one over
 //! the digests that lists told, asked with the number's own unkeyed digest. A number whose region
-//! no list has is not even looked up in the first. All of it lives in memory only; a wrong
+//! no list has is not hashed, whatever the first says; it is asked all the same, because a look into it
+//! costs less than guessing whether to. All of it lives in memory only; a wrong
 //! "perhaps" costs a keyed hash and nothing else.
 
 use crate::key::{Clue, Filter, Form, Keyer, Listed, Spelled, ToldBy};
@@ -182,7 +183,7 @@ impl Regions {
         self.0[at / 64] >> (at % 64) & 1 == 1
     }
 
-    /// Five bits of each letter. Two codes that share a bit cost a look into the filter.
+    /// Five bits of each letter. Two codes that share a bit cost a keyed hash where the filter errs.
     #[inline]
     fn bit(region: Region) -> usize {
         let [a, b] = region.to_bytes();

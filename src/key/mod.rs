@@ -494,6 +494,20 @@ mod tests {
     const KEY_ID: &str = "18778ecedd44b3c5";
 
     #[test]
+    fn digits_with_a_prefix_are_nothing() {
+        for prefix in ["0x", "0X"] {
+            for (digits, less) in [(64, 0), (64, 2), (32, 0), (32, 2)] {
+                let text = prefix.to_owned() + &"a".repeat(digits - less);
+                // Any 32 bytes are a secret.
+                let is_secret = Secret::from_file_content(text.as_bytes()).is_ok();
+                assert_eq!(is_secret, text.len() == 32);
+                assert!(PhoneDigest::from_text(text.as_bytes()).is_none());
+                assert!(Token::from_hex(&text).is_none());
+            }
+        }
+    }
+
+    #[test]
     fn a_hashed_list_meets_a_raw_one() {
         let keyer = Keyer::new(&secret());
         let raw = keyer.key_of_digits(12_025_550_123, Form::E164);

@@ -12,6 +12,7 @@
 mod kept;
 mod layout;
 mod manifest;
+mod matches;
 mod parts;
 mod previous;
 mod readback;
@@ -32,6 +33,7 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
+pub use matches::{Encoded, Match, Matches, Task, matches};
 pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};
 pub use readback::{
@@ -41,8 +43,8 @@ pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};
 pub use stored::{FOLDER_DIGITS, Opening, StoredPlace, Uploaded};
 pub use tables::{
-    Advert, Encoded, Match, Origin, Rejected, RejectsTable, Task, audiences, counts, matches,
-    removed, summary, summary_pages, to_json, write_json, write_text,
+    Advert, Origin, Rejected, RejectsTable, audiences, counts, removed, summary, summary_pages,
+    to_json, write_json, write_text,
 };
 
 /// A file or folder of the run could not be written.

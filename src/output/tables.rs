@@ -5,12 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
-};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::array::{ArrayRef, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::errors::ParquetError;
 use serde::Serialize;
 
@@ -18,56 +15,14 @@ use super::layout::{self, Rows};
 use super::staging::create_private;
 use super::{OutputError, TokenRow};
 use crate::input::Role;
-use crate::join::{Device, ListName, Os};
-use crate::key::{TOKEN_TEXT_LEN, Token};
+use crate::join::ListName;
 use crate::normalise::RejectReason;
-use crate::privacy::{Band, PeopleCount, Released, Shown};
+use crate::privacy::{Band, PeopleCount};
 use crate::report::page::{self, ToldList};
 use crate::share::Share;
 
 /// Rows that are turned into columns at a time.
 pub(super) const CHUNK_ROWS: usize = 64 * 1024;
-
-/// One row of `matches.parquet`: ordered by token, then by the owner's, then by the list's place in
-/// name order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Match {
-    token: Token,
-    owner: Option<Token>,
-    list: u32,
-    shown: Shown,
-}
-
-impl Match {
-    /// What is written of a released person: the token, and that of the person whose contact it is.
-    /// `list` is the list's place among all in name order.
-    #[must_use]
-    pub const fn of(
-        released: &Released,
-        (token, owner): (Token, Option<Token>),
-        list: u32,
-    ) -> Self {
-        Self { token, owner, list, shown: released.shown() }
-    }
-
-    /// The token.
-    #[must_use]
-    pub const fn token(&self) -> Token {
-        self.token
-    }
-
-    /// The token of the person whose contact it is.
-    #[must_use]
-    pub const fn owner(&self) -> Option<Token> {
-        self.owner
-    }
-
-    /// The list's place among all lists in name order.
-    #[must_use]
-    pub const fn list(&self) -> u32 {
-        self.list
-    }
-}
 
 /// One row of the advertiser's files.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,10 +56,10 @@ impl<'a> Origin<'a> {
     }
 }
 
-struct Table<'a> {
+pub(super) struct Table<'a> {
     path: &'a Path,
-    schema: SchemaRef,
-    writer: ArrowWriter<File>,
+    pub(super) schema: SchemaRef,
+    pub(super) writer: ArrowWriter<File>,
 }
 
 impl<'a> Table<'a> {
@@ -112,7 +67,11 @@ impl<'a> Table<'a> {
         Self::create_of(path, schema, Origin::of_everybody(purpose))
     }
 
-    fn create_of(path: &'a Path, schema: SchemaRef, of: Origin<'_>) -> Result<Self, OutputError> {
+    pub(super) fn create_of(
+        path: &'a Path,
+        schema: SchemaRef,
+        of: Origin<'_>,
+    ) -> Result<Self, OutputError> {
         let file = create_private(path)?;
         let properties = layout::properties(of.purpose, of.sample);
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
@@ -126,130 +85,23 @@ impl<'a> Table<'a> {
         self.writer.write(&batch).map_err(|source| parquet_error("write", self.path, source))
     }
 
-    /// Writes the table whole, each column of a row group on its own.
-    fn write_at_once(
-        self,
-        rows: &[Match],
-        columns: &[Column<'_>],
-        do_all: impl Fn(Vec<Task<'_, Encoded>>) -> Vec<Encoded>,
-    ) -> Result<(), ParquetError> {
-        let (mut file, groups) = self.writer.into_serialized_writer()?;
-        for (at, rows) in rows.chunks(layout::ROW_GROUP_ROWS).enumerate() {
-            let writers = groups.create_column_writers(at)?;
-            let mut tasks: Vec<Task<'_, Encoded>> = Vec::with_capacity(columns.len());
-            for ((field, column), writer) in self.schema.fields().iter().zip(columns).zip(writers) {
-                tasks.push(Box::new(move || encode(field, column, rows, writer)));
-            }
-            let encoded = do_all(tasks);
-            let mut group = file.next_row_group()?;
-            for column in encoded {
-                column?.append_to_row_group(&mut group)?;
-            }
-            group.close()?;
-        }
-        file.close()?;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), OutputError> {
+    pub(super) fn finish(self) -> Result<(), OutputError> {
         let path = self.path;
         self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
         Ok(())
     }
 }
 
-fn encode(
-    field: &Field,
-    column: &Column<'_>,
-    rows: &[Match],
-    mut writer: ArrowColumnWriter,
-) -> Encoded {
-    for rows in rows.chunks(CHUNK_ROWS) {
-        for leaf in compute_leaves(field, &column(rows))? {
-            writer.write(&leaf)?;
-        }
-    }
-    writer.close()
-}
-
-fn parquet_error(action: &'static str, path: &Path, source: ParquetError) -> OutputError {
+pub(super) fn parquet_error(
+    action: &'static str,
+    path: &Path,
+    source: ParquetError,
+) -> OutputError {
     OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
 }
 
-fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
-}
-
-/// One of several things to do, in any order or at once.
-pub type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
-
-/// A column of one row group, encoded.
-pub type Encoded = Result<ArrowColumnChunk, ParquetError>;
-
-/// Makes a column of rows.
-type Column<'a> = Box<dyn Fn(&[Match]) -> ArrayRef + Sync + 'a>;
-
-/// Writes `matches.parquet` from rows in their order. `lists` is in name order. `do_all` does tasks
-/// and gives what they come to, in their order: the columns are encoded at once where it can.
-///
-/// # Errors
-///
-/// When the file cannot be written.
-pub fn matches(
-    path: &Path,
-    of: Origin<'_>,
-    lists: &[ListName],
-    rows: &[Match],
-    do_all: impl Fn(Vec<Task<'_, Encoded>>) -> Vec<Encoded>,
-) -> Result<(), OutputError> {
-    let kind = Rows::of(of.purpose);
-    let table = Table::create_of(path, layout::matches_schema(kind), of)?;
-    let columns = columns_of_matches(kind, lists);
-    table
-        .write_at_once(rows, &columns, do_all)
-        .map_err(|source| parquet_error("write", path, source))
-}
-
-/// In the order of the schema.
-fn columns_of_matches(kind: Rows, lists: &[ListName]) -> Vec<Column<'_>> {
-    let list = |row: &Match| &lists[row.list as usize];
-    let mut columns: Vec<Column<'_>> = vec![
-        Box::new(move |rows| texts(rows.iter().map(|row| list(row).recipient.as_str()))),
-        Box::new(move |rows| texts(rows.iter().map(|row| list(row).list_id.as_str()))),
-        Box::new(|rows| tokens(rows.iter().map(Match::token))),
-    ];
-    if kind == Rows::Pairs {
-        columns.push(Box::new(|rows| tokens(rows.iter().filter_map(Match::owner))));
-    }
-    let shown: [Column<'_>; 4] = [
-        Box::new(|rows| {
-            let regions: Vec<_> = rows.iter().map(|row| row.shown.region).collect();
-            let codes = regions.iter().map(|region| region.as_ref().map(|region| region.code()));
-            Arc::new(StringArray::from_iter(codes))
-        }),
-        Box::new(|rows| {
-            let os = |row: &Match| row.shown.os.and_then(Os::name);
-            Arc::new(StringArray::from_iter(rows.iter().map(os)))
-        }),
-        Box::new(|rows| {
-            let versions = rows.iter().map(|row| row.shown.os_version.map(i32::from));
-            Arc::new(Int32Array::from_iter(versions))
-        }),
-        Box::new(|rows| {
-            let device = |row: &Match| row.shown.device.and_then(Device::name);
-            Arc::new(StringArray::from_iter(rows.iter().map(device)))
-        }),
-    ];
-    columns.extend(shown);
-    columns
-}
-
-fn tokens(tokens: impl Iterator<Item = Token>) -> ArrayRef {
-    let rows = tokens.size_hint().1.unwrap_or(0);
-    let mut column = StringBuilder::with_capacity(rows, rows * TOKEN_TEXT_LEN);
-    let mut text = [0; TOKEN_TEXT_LEN];
-    tokens.for_each(|token| column.append_value(token.expose_hex_in(&mut text)));
-    Arc::new(column.finish())
 }
 
 /// Writes `audiences.parquet`, one row a list, in the order given (recipient, then list).

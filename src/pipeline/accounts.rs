@@ -255,10 +255,10 @@ impl Columns {
     fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
         let Against { suppressions, keyer, .. } = *against;
         // Who is in a sample is asked of everybody, so nobody can be passed over unhashed.
-        let is_drawn = against.draws().is_some();
+        let draws = against.draws().is_some();
         self.known.clear();
-        self.known.resize(self.read.len(), is_drawn);
-        if is_drawn {
+        self.known.resize(self.read.len(), draws);
+        if draws {
             return;
         }
         self.digits.clear();

@@ -21,8 +21,8 @@ use crate::key::{MatchKey, RecipientKey, Token};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
     self, AUDIENCES, Advert, MANIFEST, MATCHES, Manifest, ManifestCounts, ManifestFile,
-    ManifestInput, ManifestMessages, Match, Origin, OutputError, PreviousDigest, PreviousRun,
-    REMOVED, REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
+    ManifestInput, ManifestMessages, Match, Matches, Origin, OutputError, PreviousDigest,
+    PreviousRun, REMOVED, REPORT, REPORT_PAGE, RejectsTable, SUMMARY, SUMMARY_PAGE, TokenRow,
 };
 use crate::privacy::{self, BudgetLedger, History, LedgerHead, Release, Released, WithholdReason};
 use crate::report::{
@@ -122,20 +122,7 @@ pub(super) fn finish(
         rejects,
         removed: written.removed,
     };
-    let barred = std::mem::take(&mut joined.barred);
-    let [mut auditing, mut reporting] = [Timings::default(), Timings::default()];
-    let (audited, matched) = waves::both(
-        || {
-            auditing.time(Stage::Audit, || {
-                let folder = begun.staging.folder();
-                demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&barred)))
-            })
-        },
-        || reporting.time(Stage::Report, || settle(&mut joined, &release)),
-    );
-    audited?;
-    timings.add(&auditing);
-    timings.add(&reporting);
+    let matched = audit_and_settle(begun, &mut joined, &release, &mut timings)?;
     let inputs = joined.inputs();
     let lists = list_reports(&release, &named);
     let countries = countries(begun, &joined, &lists, &matched);
@@ -161,6 +148,28 @@ pub(super) fn finish(
     durable?;
     audited?;
     Ok((report, joined.decided.books))
+}
+
+/// Audits what was written of people, and meanwhile [`settle`]s the books.
+fn audit_and_settle(
+    begun: &Begun<'_>,
+    joined: &mut Joined,
+    release: &Release,
+    timings: &mut Timings,
+) -> Result<RegionCounts, RunError> {
+    let barred = std::mem::take(&mut joined.barred);
+    let (folder, job) = (begun.staging.folder(), begun.job);
+    let mut auditing = Timings::default();
+    let (audited, matched) = waves::both(
+        || {
+            let check = || audit::contents(folder, &job.policy.floors, &job.secret, Some(&barred));
+            demand(auditing.time(Stage::Audit, check))
+        },
+        || timings.time(Stage::Report, || settle(joined, release)),
+    );
+    timings.add(&auditing);
+    audited?;
+    Ok(matched)
 }
 
 /// Makes every file of the run durable. All at once: the file system then writes its journal once
@@ -237,7 +246,8 @@ fn write_tables(
     let purpose = begun.job.purpose.name();
     let file = |name| begun.staging.file(name);
     let of = Origin { purpose, sample: begun.job.drawn() };
-    output::matches(&file(MATCHES), of, &named.names, matches, waves::all)?;
+    let lists = &named.names[..];
+    output::matches(&file(MATCHES), of, Matches { lists, rows: matches }, waves::all)?;
     let adverts = adverts(begun, release, named);
     output::audiences(&file(AUDIENCES), purpose, &adverts)?;
     output::summary(&file(SUMMARY), of, &adverts, None)?;

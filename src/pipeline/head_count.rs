@@ -21,8 +21,8 @@ use crate::input::{self, Batch, Field, Role};
 use crate::join::{Attributes, InputNo, People, PersonRow};
 use crate::normalise::{self, Checks, Hint, Path, RejectReason};
 use crate::output::{
-    self, AUDIENCES, COUNTS, MATCHES, ManifestCounts, Origin, OutputError, REMOVED, Rejected,
-    SUMMARY,
+    self, AUDIENCES, COUNTS, MATCHES, ManifestCounts, Matches, Origin, OutputError, REMOVED,
+    Rejected, SUMMARY,
 };
 use crate::policy::NoiseRules;
 use crate::privacy::{self, CountRules, PeopleCount, WithholdReason};
@@ -331,7 +331,8 @@ fn write_tables(begun: &Begun<'_>, counts: &[PeopleCount]) -> Result<(), OutputE
     output::counts(&file(COUNTS), purpose, counts)?;
     let of = Origin::of_everybody(purpose);
     output::summary(&file(SUMMARY), of, &[], Some(counts))?;
-    output::matches(&file(MATCHES), of, &[], &[], waves::all)?;
+    let nobody = Matches { lists: &[], rows: &[] };
+    output::matches(&file(MATCHES), of, nobody, waves::all)?;
     output::audiences(&file(AUDIENCES), purpose, &[])?;
     output::removed(&file(REMOVED), purpose, &BTreeSet::new())
 }

@@ -63,15 +63,15 @@ pub(super) struct Listing<'a> {
 }
 
 /// How rows of an input are read: what several threads share.
-pub(super) struct Reading<'a> {
+pub(super) struct Reader<'a> {
     listing: Listing<'a>,
-    by: RowReader<'a>,
+    rows: RowReader<'a>,
     has_looked: AtomicBool,
 }
 
 /// Where rows of an input go.
 pub(super) struct Indexing<'a, 'r> {
-    reading: Arc<Reading<'a>>,
+    reader: Arc<Reader<'a>>,
     input: InputNo,
     rows_to: RowsTo<'a>,
     lists: &'a mut Lists,
@@ -108,10 +108,10 @@ pub(super) fn read(
             let rows_to = gathering.rows_to();
             let mut indexing =
                 Indexing::new(listing, &reader, input, rows_to, &mut lists, Some(&mut *rejects));
-            let reading = Arc::clone(&indexing.reading);
-            let work = |batch: &Batch| reading.work(batch);
+            let shared = Arc::clone(&indexing.reader);
+            let work = |batch: &Batch| shared.work(batch);
             let apply = |first_row, done| indexing.apply(first_row, done);
-            waves::each_batch_at_once(&mut reader, work, apply, timings, watch)?;
+            waves::each_batch_at_once(&mut reader, (work, apply), timings, watch)?;
             let ledger = indexing.finish(timings);
             let facts = timings.time(Stage::Input, || reader.finish())?;
             lists.inputs.push(ReadInput { ledger, facts });
@@ -273,9 +273,9 @@ impl<'a, 'r> Indexing<'a, 'r> {
         let forms = column.forms(source.phones, has);
         forms.iter().for_each(|&form| rows_to.use_form(form));
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
-        let (by, has_looked) = (RowReader::of(source, policy, column), AtomicBool::new(false));
+        let (rows, has_looked) = (RowReader::of(source, policy, column), AtomicBool::new(false));
         Self {
-            reading: Arc::new(Reading { listing, by, has_looked }),
+            reader: Arc::new(Reader { listing, rows, has_looked }),
             input,
             rows_to,
             lists,
@@ -301,7 +301,7 @@ impl<'a, 'r> Indexing<'a, 'r> {
     }
 }
 
-impl Reading<'_> {
+impl Reader<'_> {
     fn work(&self, batch: &Batch) -> ReadRows {
         let Listing { keyer, drawn, .. } = self.listing;
         let mut timings = Timings::default();
@@ -325,15 +325,15 @@ impl Reading<'_> {
 
     /// True when a batch holds digests for numbers or numbers for digests.
     fn looks_wrong(&self, batch: &Batch) -> bool {
-        let looks = || (0..batch.len()).filter_map(|row| self.by.looks_wrong(batch, row));
+        let looks = || (0..batch.len()).filter_map(|row| self.rows.looks_wrong(batch, row));
         is_wrong_column(looks().filter(|&is_wrong| is_wrong).count(), looks().count())
     }
 }
 
 impl Indexing<'_, '_> {
     fn wrong_column(&self) -> ListError {
-        let location = self.reading.listing.location.clone();
-        match self.reading.by.column {
+        let location = self.reader.listing.location.clone();
+        match self.reader.rows.column {
             PhoneColumn::Numbers => ListError::HashesGivenAsNumbers { location },
             PhoneColumn::Digests(_) => ListError::NumbersGivenAsHashes { location },
         }
@@ -354,7 +354,7 @@ impl Indexing<'_, '_> {
             self.last = Some((cells, list));
             return Ok(list);
         }
-        let Listing { source, location, .. } = self.reading.listing;
+        let Listing { source, location, .. } = self.reader.listing;
         let list = match list_of(&cells, &source.recipient, || self.own_name()) {
             Ok(Ok(name)) => Ok(self.rows_to.list(&name)),
             Ok(Err(reason)) => Err(reason),
@@ -373,7 +373,7 @@ impl Indexing<'_, '_> {
 
     /// The list's name where rows give none: the job's, else the file's up to its first dot.
     fn own_name(&self) -> Option<Identifier> {
-        let Listing { source, location, .. } = self.reading.listing;
+        let Listing { source, location, .. } = self.reader.listing;
         if let Some(id) = &source.id {
             return Some(id.clone());
         }
@@ -398,14 +398,14 @@ impl Work for Indexing<'_, '_> {
     type Done = ReadRows;
 
     fn work(&self, batch: &Batch) -> ReadRows {
-        self.reading.work(batch)
+        self.reader.work(batch)
     }
 
     fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
         if done.looks_wrong {
             return Err(self.wrong_column().into());
         }
-        self.reading.has_looked.store(true, Ordering::Relaxed);
+        self.reader.has_looked.store(true, Ordering::Relaxed);
         self.timings.add(&done.timings);
         self.ledger.slow_path += done.slow_path;
         if done.owners.iter().any(|owner| owner.told_by == ToldBy::Digest) {

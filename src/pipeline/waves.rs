@@ -2,8 +2,9 @@
 //!
 //! In a wave every thread draws parts of the input, splits them and works on their batches, until
 //! enough rows are done. Then one thread applies what they came to, in row order, and the next wave
-//! begins; or has begun, where work does not depend on what was applied. So the outcome does not depend on the number of threads, nor on which of them was
-//! quicker, and memory holds what a wave came to, however long the input is. A part that is not
+//! begins; where work does not depend on what was applied, waves are half as long and the next one
+//! has begun. So the outcome does not depend on the number of threads, nor on which of them was
+//! quicker, and memory holds what so many rows came to, however long the input is. A part that is not
 //! done when the wave ends is gone on with in the next.
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use crate::input::{Batch, BatchReader, Batches, Splitter, Unplaced};
 use crate::output::Task;
 use crate::report::{Stage, Timings};
 
-/// Rows of a wave for each thread. At a wave's end threads wait for the last batch of the others,
-/// and for the results to be applied: with so many rows a few hundredths of the time.
+/// Rows for each thread of which there are results at a time. At a wave's end threads wait for the
+/// last batch of the others, and where waves come one after the other for the results to be applied:
+/// with so many rows a few hundredths of the time.
 const ROWS_A_THREAD: u64 = 64 * 1024;
 
 /// What is done with an input: a serial function over one batch, and what becomes of its result.
@@ -43,7 +45,7 @@ pub(super) fn each_batch<W: Work + Sync>(
     watch: &Watch,
 ) -> Result<(), RunError> {
     let mut order = Order::behind(reader);
-    let mut waves = Waves::over(reader, watch);
+    let mut waves = Waves::over(reader, watch, ROWS_A_THREAD);
     while !waves.are_over() {
         order.add(waves.next(&|batch: &Batch| work.work(batch))?);
         let applied = order.apply(|first_row, done| work.apply(first_row, done));
@@ -57,13 +59,15 @@ pub(super) fn each_batch<W: Work + Sync>(
 /// while the threads are at the next.
 pub(super) fn each_batch_at_once<D: Send>(
     reader: &mut BatchReader,
-    work: impl Fn(&Batch) -> D + Sync,
-    mut apply: impl FnMut(u64, D) -> Result<(), RunError> + Send,
+    (work, mut apply): (
+        impl Fn(&Batch) -> D + Sync,
+        impl FnMut(u64, D) -> Result<(), RunError> + Send,
+    ),
     timings: &mut Timings,
     watch: &Watch,
 ) -> Result<(), RunError> {
     let mut order = Order::behind(reader);
-    let mut waves = Waves::over(reader, watch);
+    let mut waves = Waves::over(reader, watch, ROWS_A_THREAD / 2);
     // Nothing is begun behind a first batch that is not what it should be.
     order.add(waves.next(&work)?);
     let first = order.apply(&mut apply);
@@ -91,15 +95,27 @@ struct Waves<'a> {
     /// How many threads the next wave has, and for how many rows.
     awake: usize,
     rows_due: u64,
+    /// For how many rows of each thread those have that come after it.
+    rows_a_thread: u64,
 }
 
 impl<'a> Waves<'a> {
-    fn over(reader: &'a mut BatchReader, watch: &'a Watch) -> Self {
+    fn over(reader: &'a mut BatchReader, watch: &'a Watch, rows_a_thread: u64) -> Self {
         let splitter = reader.splitter();
         let workers = (0..threads()).map(|_| Worker::default()).collect();
         // The first batch goes alone, so that an input that is not what it should be ends early.
         let (awake, rows_due) = (1, 1);
-        Self { reader, splitter, watch, workers, parts_drawn: 0, more: true, awake, rows_due }
+        Self {
+            reader,
+            splitter,
+            watch,
+            workers,
+            parts_drawn: 0,
+            more: true,
+            awake,
+            rows_due,
+            rows_a_thread,
+        }
     }
 
     fn are_over(&self) -> bool {
@@ -126,7 +142,7 @@ impl<'a> Waves<'a> {
         let drawing = wave.drawing.into_inner().unwrap_or_else(PoisonError::into_inner);
         (*parts_drawn, *more) = (drawing.parts_drawn, drawing.more);
         self.awake = self.workers.len();
-        self.rows_due = ROWS_A_THREAD * self.workers.len() as u64;
+        self.rows_due = self.rows_a_thread * self.workers.len() as u64;
         Ok(steps)
     }
 

@@ -5,7 +5,7 @@
 //! owners' have nobody says, and it need not be the contacts', so accounts are looked up in both. A row
 //! whose owner cannot be read is rejected for the owner's reason.
 
-use super::{ListRow, Reading};
+use super::{ListRow, Reader};
 use crate::input::{Batch, Field};
 use crate::join::{ListNo, RowDates};
 use crate::key::{Listed, Told};
@@ -25,18 +25,18 @@ pub(super) struct WithOwners {
     pub(super) owners: Vec<Told>,
 }
 
-impl Reading<'_> {
+impl Reader<'_> {
     /// Reads every row of a batch.
     pub(super) fn read_rows(&self, batch: &Batch, slow_path: &mut u64) -> WithOwners {
         let mut read = WithOwners::default();
         if !batch.has(Field::OwnerPhone) {
-            read.rows = (0..batch.len()).map(|row| self.by.read(batch, row, slow_path)).collect();
+            read.rows = (0..batch.len()).map(|row| self.rows.read(batch, row, slow_path)).collect();
             return read;
         }
         for row in 0..batch.len() {
-            let said = match self.by.read(batch, row, slow_path) {
+            let said = match self.rows.read(batch, row, slow_path) {
                 ListRow::Rejected(reason) => ListRow::Rejected(reason),
-                said => match self.by.read_owner(batch, row, slow_path) {
+                said => match self.rows.read_owner(batch, row, slow_path) {
                     Err(reason) => ListRow::Rejected(reason),
                     Ok(owner) => {
                         read.owners.push(owner);
