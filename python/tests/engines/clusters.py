@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -79,8 +80,12 @@ class Engine:
         self._process.shutdown()
 
     def leave_nothing(self):
-        """Takes away what the engine wrote, when it is stopped."""
-        shutil.rmtree(self.folder)
+        """Takes away what the engine wrote, when it is stopped. Executors tidy up meanwhile."""
+        deadline = time.monotonic() + 30
+        while self.folder.exists() and time.monotonic() < deadline:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            time.sleep(0.1)
+        assert not self.folder.exists()
 
 
 _held = {}

@@ -14,8 +14,13 @@ Needs Java 17 or 21. `tests` alone does not look in here: the wheel is tested wi
 | `people.py`, `naive.py` | a number's other forms, and the match twice more, written anew |
 | `tasks.py` | what an engine's process is given to do |
 | `answers.py` | what one machine says, to compare with |
+| `lost.py`, `planted.py` | how an executor is killed; how a planted number is looked for |
 | `test_engines.py` | the engines are what they are taken for, and leave nothing in the package |
 | `test_differential.py` | the same people, cells, counts and rejects on all of them |
+| `test_lost_executor.py` | an executor dies in the opt-out anti-join, and the answer is exact |
+| `test_planted.py` | planted numbers, hashes and the secret are nowhere |
+| `test_output.py` | written twice, or after a crash, it is the same folder |
+| `test_submit.py` | the entry: the same job file, the same exit codes |
 | `test_layout.py` | keyed accounts: the same answer, a nightly delta, nothing shuffled |
 | `test_pages.py` | code of the docs |
 

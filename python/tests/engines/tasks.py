@@ -85,16 +85,10 @@ def run_of(session, world, accounts=None, **settings):
 
     given, lists, opt_outs = frames(session, world)
     without = ("advertiser_figures",) if world.purpose == "ads" else ()
-    settings = {"recipient": "house", "without": without, **settings}
-    return pm.match(
-        given if accounts is None else accounts,
-        lists,
-        opt_outs,
-        policy=str(world.policy),
-        purpose=world.purpose,
-        secret_file=str(world.secret),
-        **settings,
-    )
+    usual = {"recipient": "house", "without": without, "purpose": world.purpose}
+    usual |= {"policy": str(world.policy), "secret_file": str(world.secret)}
+    accounts = given if accounts is None else accounts
+    return pm.match(accounts, lists, opt_outs, **usual | settings)
 
 
 def match(session, world, **settings):
