@@ -112,7 +112,8 @@ def match_mistyped(session, world):
 
     accounts, _, _ = frames(session, world)
     numbers = F.regexp_replace("phone", "[^0-9]", "").cast("double")
-    return match(session, world, accounts=accounts.withColumn("phone", numbers))
+    with run_of(session, world, accounts=accounts.withColumn("phone", numbers)) as run:
+        return run.report()
 
 
 class Died(Exception):
