@@ -113,7 +113,8 @@ fn threads_change_no_published_byte() {
 fn scene_with_a_long_list() -> (Scene, Vec<String>) {
     let scene = made_up_scene_of(2_000);
     let told = scene.read("list.csv");
-    let told: Vec<_> = told.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    let told = told.lines().skip(1).map(|line| line.split(',').next().unwrap());
+    let told: Vec<_> = told.filter(|cell| !cell.contains('"')).collect();
     let row = |at: usize| match at % 97 {
         0 => format!("nobody {at},spring"),
         1 => format!("{},autumn", told[at % told.len()]),
@@ -147,7 +148,10 @@ fn list_rows_that_are_taken_in_while_others_are_read_keep_their_places() {
     for folder in ["run-1", "run-2", "run-4"] {
         std::fs::remove_dir_all(scene.at(folder)).unwrap();
     }
-    let said = ["1", "2", "4"].map(|threads| run(threads).must_end_with(66).stderr);
+    let said = ["1", "2", "4"].map(|threads| {
+        let said = run(threads).must_end_with(65).stderr;
+        said.lines().last().map(str::to_owned).unwrap_or_default()
+    });
     assert!(said[0].contains("row 200000"), "{}", said[0]);
     assert!(said[0] == said[1] && said[1] == said[2]);
 }
