@@ -207,12 +207,12 @@ pub(crate) fn tokens(
     })
 }
 
-fn identifier(text: Option<&str>) -> PyResult<Option<Identifier>> {
+pub(crate) fn identifier(text: Option<&str>) -> PyResult<Option<Identifier>> {
     let none = || PyValueError::new_err("a name is 1 to 64 of A-Z a-z 0-9 . _ -, and no number");
     text.map(|text| Identifier::from_text(text.as_bytes()).ok_or_else(none)).transpose()
 }
 
-fn region(code: &str) -> PyResult<Region> {
+pub(crate) fn region(code: &str) -> PyResult<Region> {
     let wrong = || PyValueError::new_err("a country must be two letters, such as DE");
     Region::from_code(code.as_bytes()).ok_or_else(wrong)
 }

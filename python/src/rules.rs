@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 
 use crate::columns::Column;
 use crate::guard::unlocked;
+use crate::rows;
 use crate::tables::{Table, place};
 
 create_exception!(
@@ -185,6 +186,23 @@ impl Rules {
         let file =
             by_row::OptOutFile { location: &location, modified: at(modified), ended_with_line_end };
         by_row::check_opt_outs(&self.policy, &file, at(now)).err().map(|it| it.to_string())
+    }
+
+    /// Whether a name of a list or recipient, and a country, are what rows can be given.
+    ///
+    /// Args:
+    ///     names: of lists and recipients.
+    ///     country: two letters.
+    ///
+    /// Raises:
+    ///     ValueError: one of them is none; which, is not said.
+    #[staticmethod]
+    #[pyo3(signature = (names, country=None))]
+    fn check_names(names: Vec<String>, country: Option<&str>) -> PyResult<()> {
+        for name in &names {
+            rows::identifier(Some(name))?;
+        }
+        country.map(rows::region).transpose().map(|_| ())
     }
 
     /// Which of a table's columns is read for which field.

@@ -67,6 +67,10 @@ fn unpacked(array: &ArrayRef) -> Option<ArrayRef> {
             }
             unpacked(&values)?
         }
+        // An instant is written out in UTC, which needs no tables of time zones.
+        T::Timestamp(unit, Some(_)) => {
+            cast(array, &T::Timestamp(*unit, Some("+00:00".into()))).ok()?
+        }
         _ => array.clone(),
     })
 }
@@ -76,6 +80,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{BinaryArray, DictionaryArray, Float64Array, Int64Array, StringArray};
+    use arrow::array::{Date32Array, TimestampMicrosecondArray};
     use arrow::datatypes::Int32Type;
 
     use super::*;
@@ -114,5 +119,20 @@ mod tests {
         assert!(matches!(refused, InputError::FloatColumn { .. }));
         let none = batch_of(&at(), (&[], 2), vec![1]).unwrap();
         assert!(none.len() == 2 && none.malformed() == [1]);
+    }
+    #[test]
+    fn an_instant_of_any_zone_and_a_day_are_read() {
+        let micros = vec![Some(1_709_287_200_000_000), None];
+        let zoned = |zone: &str| {
+            let instants = TimestampMicrosecondArray::from(micros.clone());
+            Arc::new(instants.with_timezone(zone)) as ArrayRef
+        };
+        let days = Arc::new(Date32Array::from(vec![Some(19_783), None])) as ArrayRef;
+        let kinds = [zoned("UTC"), zoned("Europe/Berlin"), zoned("+02:00"), days];
+        for kind in kinds {
+            let batch = batch_of(&at(), (&[(Field::LastContactAt, kind)], 2), vec![]).unwrap();
+            assert!(batch.cell(Field::LastContactAt, 0).starts_with(b"2024-03-01"));
+            assert_eq!(batch.cell(Field::LastContactAt, 1), b"");
+        }
     }
 }

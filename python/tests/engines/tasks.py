@@ -279,3 +279,58 @@ def run_page(session, world, code, changed, gone):
     report = names["run"].report()
     names["run"].close()
     return report
+
+
+def run_job(session, job, *words):
+    """Runs a job file as `spark-submit` does, in this session; gives the exit code."""
+    from unittest import mock
+
+    from phonematch.spark import entry
+
+    with mock.patch.object(type(session), "stop"):
+        return entry.main(["--job", str(job), "--without", "advertiser_figures", *words])
+
+
+def run_job_of_large_files(session, job):
+    """The same where every file is too large for the engine to be asked for its end."""
+    from unittest import mock
+
+    from phonematch.spark import tables
+
+    with mock.patch.object(tables, "_SMALL_BYTES", 0):
+        return run_job(session, job)
+
+
+def match_key_table(session, world, of, without=()):
+    """A run over accounts that `key_accounts` keyed as `of` says; `without` leaves columns out."""
+    from phonematch import spark as pm
+
+    accounts, _, _ = frames(session, world)
+    keyed = pm.key_accounts(accounts, **of)
+    return match(session, world, accounts=keyed.drop(*without))
+
+
+def match_typed(session, world):
+    """A run over a world whose dates are days and instants, and whose texts are bytes."""
+    from phonematch import spark as pm
+    from pyspark.sql import functions as F
+
+    zone = "spark.sql.session.timeZone"
+    before = session.conf.get(zone)
+    session.conf.set(zone, "Asia/Tokyo")
+    try:
+        accounts, lists, opt_outs = frames(session, world)
+        verified = F.to_timestamp(F.concat("verified_at", F.lit("T00:00:00Z")))
+        accounts = accounts.withColumn("verified_at", verified)
+        accounts = accounts.withColumn("os", F.col("os").cast("binary"))
+        accounts = accounts.withColumn("gpc", F.col("gpc") == "1")
+        contact = F.to_date("last_contact_at")
+        lists = lists.withColumn("last_contact_at", contact)
+        names = {"policy": str(world.policy), "purpose": world.purpose}
+        names |= {"secret_file": str(world.secret), "recipient": "house"}
+        with pm.match(accounts, lists, opt_outs, without=("advertiser_figures",), **names) as run:
+            matches = run.matches.toArrow().to_pylist()
+            rejects = run.rejects.groupBy("role", "reason").count().toArrow().to_pylist()
+            return {"matches": matches, "rejects": rejects, "report": run.report()}
+    finally:
+        session.conf.set(zone, before)

@@ -19,9 +19,9 @@ from typing import Any
 
 from . import tables, writing
 from .errors import EngineFailed, Refused, RunError, SecretUnreadable
-from .inputs import Input, ListInput, OptOutInput
+from .inputs import Input, ListInput, OptOutInput, columns_of
 from .run import prepare
-from .scope import check_scope, rules_of
+from .scope import ADVERTISER_FIGURES, check_scope, rules_of
 
 USAGE = """usage: submit.py --job JOB.toml [flags of `phonematch match`] [--without
 advertiser_figures]
@@ -37,6 +37,8 @@ _ONE_MACHINE = {
     "metrics_file": "what a run came to stands in its report.json",
     "openlineage_file": "what a run came to stands in its manifest.json",
     "gates.max_change_since_last_run": "runs on an engine follow none",
+    "history": "what was sent is kept by `phonematch match`",
+    "memory": "an engine's memory is set where the engine is",
 }
 
 
@@ -111,6 +113,16 @@ def check_settings(job: Job) -> None:
     for name, instead in _ONE_MACHINE.items():
         if job.get(name) not in (None, False):
             raise Refused(f"{name} stays on one machine: {instead}")
+    if job.get("ledger") is not None and ADVERTISER_FIGURES not in job.without:
+        raise Refused(
+            "ledger stays on one machine: `phonematch match` charges it; a run "
+            f"without {ADVERTISER_FIGURES} charges nobody"
+        )
+    if job.get("secret.if_missing") == "create":
+        raise Refused(
+            "secret.if_missing stays on one machine: executors make no secret; make it by "
+            "`phonematch keygen`, and say refuse"
+        )
     if job.get("previous") not in (None, "auto", "none"):
         raise Refused("previous stays on one machine: runs on an engine follow none")
     for name, value in job.settings.items():
@@ -145,25 +157,38 @@ def _inputs(session: Any, job: Job, rules: Any) -> dict[str, list[Any]]:
     ]
     lists, at = [], 1
     while job.get(f"lists.{at}.files"):
-        setting = f"lists.{at}"
-        only = job.get(f"{setting}.recipient")
-        for file in job.files(f"{setting}.files"):
-            lists.append(
-                ListInput(
-                    *tables.opened(session, file, rules, "list", job.get(f"{setting}.columns")),
-                    phones=job.get(f"{setting}.phones") or "by_column",
-                    recipient=only or job.get("recipient"),
-                    only=only is not None,
-                    list_id=job.get(f"{setting}.id") or tables.stem(file.path),
-                    country=job.get(f"{setting}.country"),
-                )
-            )
+        for file in job.files(f"lists.{at}.files"):
+            lists += _lists(session, job, rules, f"lists.{at}", file)
         at += 1
     accounts = [
         Input(*tables.opened(session, file, rules, "accounts", job.get("accounts.columns")))
         for file in job.files("accounts.files")
     ]
     return {"accounts": accounts, "lists": lists, "opt_outs": opt_outs}
+
+
+def _lists(session: Any, job: Job, rules: Any, setting: str, file: tables.File) -> list[ListInput]:
+    """The lists of a file or pattern. Files of a pattern whose rows name no list are a list each,
+    by their names."""
+    only, given_id = job.get(f"{setting}.recipient"), job.get(f"{setting}.id")
+    phones, columns = job.get(f"{setting}.phones") or "by_column", job.get(f"{setting}.columns")
+
+    def of(one: tables.File) -> ListInput:
+        return ListInput(
+            *tables.opened(session, one, rules, "list", columns),
+            phones=phones,
+            recipient=only or job.get("recipient"),
+            only=only is not None,
+            list_id=given_id or tables.stem(one.path),
+            country=job.get(f"{setting}.country"),
+        )
+
+    given = of(file)
+    if given.list_id is None:
+        found = [columns_of(rules, "list", it, phones=phones) for it in given.tables]
+        if not all("list_id" in it for it in found):
+            return [of(one) for one in tables.each_of(session, file, "list")]
+    return [given]
 
 
 def run(words: list[str]) -> dict[str, Any]:
@@ -198,6 +223,22 @@ def run(words: list[str]) -> dict[str, Any]:
         session.stop()
 
 
+#: Engines' errors that are no failure of the engine: it was asked for what it cannot do, or a
+#: worker's own code failed. Another try ends the same.
+_BUGS = ("AnalysisException", "ParseException", "PythonException", "IllegalArgumentException")
+
+
+def failure_of(error: Exception) -> RunError:
+    """What an error that nobody named comes to: 74 where another try may succeed, as when a machine
+    or a file system is lost; else 70, a bug."""
+    kinds = [kind for kind in type(error).__mro__ if kind not in (object, Exception, BaseException)]
+    of_engine = any(kind.__module__.split(".")[0] in ("pyspark", "py4j", "grpc") for kind in kinds)
+    is_bug = any(bug in kind.__name__ for bug in _BUGS for kind in kinds)
+    if isinstance(error, OSError) or (of_engine and not is_bug):
+        return EngineFailed(f"the engine failed: {type(error).__name__}")
+    return RunError(f"a bug, or a table of a kind that nobody thought of: {type(error).__name__}")
+
+
 def main(words: list[str] | None = None) -> int:
     """The program. Its exit code is the command's; standard output has one line, of JSON."""
     words = sys.argv[1:] if words is None else words
@@ -211,7 +252,7 @@ def main(words: list[str] | None = None) -> int:
         return error.exit_code
     except Exception as error:
         # An engine's failure has many types; its text may quote a row, so only the type is told.
-        failed = EngineFailed(f"the engine failed: {type(error).__name__}")
+        failed = failure_of(error)
         print(f"error: {failed}", file=sys.stderr)
         return failed.exit_code
     print(json.dumps({"exit_code": 0, "report": report}))

@@ -17,7 +17,7 @@ from .inputs import Input, ListInput, OptOutInput, union
 from .joining import Join
 from .leaving import Leaving
 from .pairs import LeavingPairs
-from .scope import check_scope, day_of, rules_of
+from .scope import check_names, check_scope, day_of, rules_of
 from .workers import Keys
 
 _TEXTS = "at int, text string"
@@ -69,7 +69,7 @@ class Run:
                 )
         unread = sum(sum(it.rejected_by.values()) for it in self._opt_outs)
         if unread > self.rules.max_unreadable_rows:
-            raise OptOutsRefused(
+            raise DataRefused(
                 f"{unread} rows of the opt-outs cannot be read, and the policy allows "
                 f"{self.rules.max_unreadable_rows}"
             )
@@ -300,10 +300,16 @@ def prepare(
     """As `match`, of inputs that say for themselves how they are to be read."""
     rules, text = rules_of(policy, purpose)
     check_scope(rules, without)
+    for it in lists:
+        check_names([name for name in (it.recipient, it.list_id) if name], it.country)
+    for no in opt_outs:
+        check_names([], no.country)
     given = reading.resolve(rules, accounts, lists, opt_outs)
     if given.store is not None:
         given.store.check(rules, os.fspath(secret_file))
     keys = Keys(text, os.fspath(secret_file), given.both_forms)
+    if given.keyed is not None and given.store is None:
+        reading.check_keyed(accounts[0].frame, rules, keys)
     return Run(given, rules, keys, day_of(as_of), sorted(without))
 
 
@@ -374,15 +380,21 @@ def key_accounts(
     against them. The table holds no number; who has it and the secret can find whose rows they are.
 
     Returns:
-        A DataFrame with the columns of `workers.ACCOUNTS`. Of a row that says no `barred` says why;
-        of one without a number `person` is null.
+        A DataFrame with the columns of `workers.ACCOUNTS` and of `inputs.KEYED_BY`. Of a row that
+        says no `barred` says why; of one without a number `person` is null. A run by another
+        policy or secret refuses it.
 
     Raises:
         Refused: the policy is none, or for another purpose.
         DataRefused: a column is missing or ambiguous.
+        SecretUnreadable: an executor cannot read the secret's file, or others can.
     """
+    from pyspark.sql import functions as F
+
     rules, text = rules_of(policy, purpose)
     given = Input(accounts, "accounts")
-    columns = reading.columns_of(rules, "accounts", given, has_contacts=True)
+    read = reading.Read.of(rules, "accounts", given, has_contacts=True)
     keys = Keys(text, os.fspath(secret_file), both_forms=True)
-    return reading.keyed_accounts([reading.Read(given, columns)], keys)
+    keyed = reading.keyed_accounts([read], keys)
+    told = reading.keyed_by(rules, accounts.sparkSession, keys)
+    return keyed.select("*", *(F.lit(value).alias(name) for name, value in told.items()))

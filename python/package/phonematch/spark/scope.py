@@ -64,6 +64,17 @@ def check_scope(rules: Any, without: Iterable[str]) -> None:
         raise Refused(f"{rules.purpose} has no {ADVERTISER_FIGURES} to do without")
 
 
+def check_names(names: list[str], country: str | None) -> None:
+    """Refuses what is no name of a list or recipient, and what is no country.
+
+    Raises Refused.
+    """
+    try:
+        _native.Rules.check_names(names, country)
+    except ValueError as error:
+        raise Refused(f"a recipient, list_id or country: {error}") from None
+
+
 def day_of(as_of: Any) -> str:
     """The run's day, `2026-11-22`: UTC's today where none is given."""
     if as_of is None:
