@@ -4,6 +4,7 @@ decide.
 Workers are held against a published run of the command: joined by hand, their keys give its tokens.
 """
 
+import base64
 import csv
 import json
 import pickle
@@ -265,10 +266,31 @@ def test_a_part_is_laid_out_as_the_command_s_file_is(world, tmp_path):
         _native.PartWriter(path, writing.MATCHES, "ads")
 
 
-def test_what_is_sent_to_executors_holds_neither_secret_nor_number(secret_file):
+def test_what_is_sent_to_executors_holds_no_secret_even_after_it_was_used(secret_file):
+    """Whole workers travel. Each has read rows by the secret here, and keeps nothing of it."""
     keys = workers.Keys((POLICIES / "ads.toml").read_text(), str(secret_file), True)
-    sent = pickle.dumps(workers.Accounts(keys, "accounts"))
+    options = dict.fromkeys(("recipient", "list_id"), "spring") | {"phones": "raw", "only": False}
+    sent = [
+        workers.Accounts(keys, "accounts", ()),
+        workers.Lists(keys, "list", (), {**options, "country": None}),
+        workers.OptOuts(keys, "opt_outs", (), {"country": None}),
+    ]
+    phones, yes = ["+12025550123"], ["granted"]
+    rows = pa.RecordBatch.from_pydict({"phone": phones, "consent": yes})
+    made = [list(worker(iter([rows])))[0] for worker in sent]
+    keys_of = [
+        made[0]["person"][0].as_py(),
+        made[1]["key"][0].as_py(),
+        made[2]["bars"][0].as_py()[0],
+    ]
+    assert len(set(keys_of)) == 1 and len(keys_of[0]) == 16
+    people = pa.RecordBatch.from_pydict({"recipient": ["acme"], "key": [keys_of[0]]})
+    sent.append(workers.Tokens(keys, (("key", "token"),)))
+    (named,) = sent[-1](iter([people]))
     secret = secret_file.read_bytes()
-    for form in (secret, secret.hex().encode()):
-        assert form not in sent
-    assert str(secret_file).encode() in sent
+    forms = [secret, secret.hex().encode(), base64.b64encode(secret), keys_of[0], b"2025550123"]
+    forms.append(named["token"][0].as_py().encode())
+    for worker in sent:
+        pickled = pickle.dumps(worker)
+        assert not any(form in pickled for form in forms)
+        assert str(secret_file).encode() in pickled

@@ -1,9 +1,11 @@
 """The entry of `phonematch.spark` as far as it goes without an engine: settings, refusals,
 codes."""
 
+import re
+
 import pytest
 from conftest import ROOT
-from phonematch.spark import Refused, SecretUnreadable, entry, tables
+from phonematch.spark import Refused, SecretUnreadable, entry, scope, tables
 
 JOB = """
 name = "nightly"
@@ -66,6 +68,9 @@ def test_settings_are_those_of_the_command_flags_before_variables_before_the_fil
         ('metrics_file = "x.prom"', "metrics_file"),
         ('openlineage_file = "x.ndjson"', "openlineage_file"),
         ('previous = "runs/old"', "previous"),
+        ('ledger = "ledger.bin"', "ledger"),
+        ('history = "history.bin"', "history"),
+        ('memory = "1 GB"', "memory"),
     ],
 )
 def test_a_setting_that_stays_on_one_machine_is_refused_by_name(job_of, line, name):
@@ -103,6 +108,80 @@ def test_a_job_without_a_secret_ends_with_its_code(job_of):
     with pytest.raises(SecretUnreadable) as raised:
         entry._secret(job)
     assert raised.value.exit_code == 77
+
+
+def test_a_secret_that_may_be_made_is_refused(job_of):
+    job = job_of(text=JOB.replace('"secret.key"', '"secret.key"\nif_missing = "create"'))
+    with pytest.raises(Refused, match="secret.if_missing stays on one machine"):
+        entry.check_settings(job)
+
+
+def test_a_ledger_is_no_matter_where_nobody_is_charged(job_of):
+    job = job_of("--without", "advertiser_figures", text='ledger = "ledger.bin"\n' + JOB)
+    entry.check_settings(job)
+
+
+@pytest.mark.parametrize(
+    ("names", "country"),
+    [(["spring list"], None), (["a b"], "DE"), (["+12025550123"], None), ([], "D")],
+)
+def test_names_that_rows_cannot_have_are_refused_before_a_row_is_read(names, country):
+    scope.check_names(["spring-1"], "DE")
+    with pytest.raises(Refused) as raised:
+        scope.check_names(names, country)
+    assert raised.value.exit_code == 78
+    assert not any(name in str(raised.value) for name in names)
+
+
+def test_a_line_that_ends_within_quotes_is_told_from_one_that_does_not():
+    for delimiter in ",;\t|":
+        open_at_end = re.compile(tables.open_quote(delimiter))
+        for line in (
+            '"a',
+            '1,"a',
+            '1,"a""',
+            '1,"a, b',
+            '"a","b',
+            '1,"a""b,c',
+            'a"b,"c',
+            '"',
+            '"a" ,"b',
+        ):
+            assert open_at_end.search(line.replace(",", delimiter)), line
+        for line in (
+            "",
+            "a,b",
+            '"a"',
+            '1,"a, b",c',
+            '1,5" tall,c',
+            'a"b,c"d,e"f',
+            '"a""b",c',
+            '"",b',
+            '"x,"",y"',
+            '"x"",""y"',
+            '"a" ,b',
+        ):
+            assert not open_at_end.search(line.replace(",", delimiter)), line
+
+
+def test_only_a_lost_engine_is_worth_another_try():
+    class SparkException(Exception):
+        pass
+
+    class PythonException(SparkException):
+        pass
+
+    for kind in (SparkException, PythonException):
+        kind.__module__ = "pyspark.errors.exceptions.captured"
+    for error, code in (
+        (SparkException(), 74),
+        (ConnectionResetError(), 74),
+        (PythonException(), 70),
+        (KeyError("a cell"), 70),
+        (ValueError("a cell"), 70),
+    ):
+        failed = entry.failure_of(error)
+        assert failed.exit_code == code and "cell" not in str(failed)
 
 
 def test_help_is_no_error(capsys):

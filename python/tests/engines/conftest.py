@@ -21,6 +21,7 @@ Needs Java 17 or 21. `tests` alone does not look in here: the wheel is tested wi
 | `test_planted.py` | planted numbers, hashes and the secret are nowhere |
 | `test_output.py` | written twice, or after a crash, it is the same folder |
 | `test_submit.py` | the entry: the same job file, the same exit codes |
+| `test_inputs.py` | a no in any file, column or line counts, or the run is refused |
 | `test_layout.py` | keyed accounts: the same answer, a nightly delta, nothing shuffled |
 | `test_pages.py` | code of the docs |
 
