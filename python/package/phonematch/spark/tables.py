@@ -76,7 +76,12 @@ def files_of(session: Any, file: File, role: str) -> list[tuple[str, int]]:
     # Names are given to the engine again, and must mean these files alone.
     if any(mark in row["path"] for row in rows for mark in "*?[]{}\\"):
         raise DataRefused(f"{name} ({role}) has a file with a pattern's mark in its name")
-    return sorted((row["path"], row["length"]) for row in rows)
+    return sorted((_absolute(row["path"]), row["length"]) for row in rows)
+
+
+def _absolute(path: str) -> str:
+    # Sail tells a place on the disk by its path from the root, without the slash.
+    return path if path.startswith("/") or ":" in path.split("/")[0] else f"/{path}"
 
 
 def each_of(session: Any, file: File, role: str) -> list[File]:
@@ -247,7 +252,7 @@ def checked_opt_outs(session: Any, given: list[File], rules: Any) -> list[File]:
         ends = _last_bytes(session, name, path, sizes) if is_text else {}
         files = session.read.format("binaryFile").load(path)
         for row in files.select("path", "modificationTime").collect():
-            last = ends.get(row["path"])
+            last = ends.get(_absolute(row["path"]))
             ended = None if last is None else last == b"\n"
             modified = row["modificationTime"].timestamp()
             wrong = rules.opt_out_fault(name, modified, time.time(), ended)
@@ -270,8 +275,9 @@ def _last_bytes(session: Any, name: str, path: str, sizes: dict[str, int]) -> di
 
     files = session.read.format("binaryFile").load(path)
     small = files.filter((F.col("length") > 0) & (F.col("length") <= _SMALL_BYTES))
-    last = F.expr("substring(content, length(content), 1)").alias("last")
-    ends = {row["path"]: bytes(row["last"]) for row in small.select("path", last).collect()}
+    last = F.expr("substring(content, length(content), 1)")
+    rows = small.select("path", last.cast("binary").alias("last")).collect()
+    ends = {_absolute(row["path"]): bytes(row["last"]) for row in rows}
     for place, size in sizes.items():
         if size > _SMALL_BYTES:
             try:
