@@ -195,10 +195,11 @@ def test_a_run_that_is_there_is_told_before_an_engine_is_started(job_of, tmp_pat
     policy = ROOT / "fixtures" / "policies" / "anti_spam.toml"
     (tmp_path / "jobs" / "policy.toml").write_bytes(policy.read_bytes())
     there.mkdir(parents=True)
+    (there / "notes.txt").write_text("somebody else's")
     words = ["--job", str(tmp_path / "jobs" / "nightly.toml")]
     assert entry.main(words) == 73
     (there / "report.json").write_text('{"rows": 1}')
-    (there / "manifest.json").write_text("{}")
+    (there / "manifest.json").write_text('{"format": 1}')
     assert entry.main(words) == 73
     assert entry.main([*words, "--if-exists", "skip"]) == 0
     told = capsys.readouterr().out.splitlines()

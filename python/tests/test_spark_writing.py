@@ -1,13 +1,26 @@
 """Where `phonematch.spark` lands a run, as far as it goes without an engine."""
 
+import io
 import json
 import os
+import stat
+import subprocess
+import sys
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from phonematch import _native
-from phonematch.spark import EngineFailed, OutputExists, Refused, workers, writing
+from phonematch.spark import (
+    EngineFailed,
+    InputMissing,
+    OutputExists,
+    Refused,
+    landing,
+    workers,
+    writing,
+)
 
 
 def rows(tokens):
@@ -25,10 +38,14 @@ def rows(tokens):
     return pa.RecordBatch.from_pydict(columns)
 
 
-def written(folder, batches):
-    parts = writing.Parts(str(folder), writing.MATCHES, "ads", ("token", "list_id"))
-    (folder / writing.MATCHES).mkdir(parents=True, exist_ok=True)
-    return [row for batch in parts(iter(batches)) for row in batch.to_pylist()]
+def written(folder, batches, table=writing.MATCHES, order=("token", "list_id")):
+    """What an engine's grouping by `part` hands on to be written, and what is told of it."""
+    write_part = writing.Parts(str(folder), table, "ads", order).writer()
+    (folder / table).mkdir(parents=True, exist_ok=True)
+    every = pa.Table.from_batches(batches)
+    names = sorted(set(every["part"].to_pylist()))
+    of_part = [every.filter(pc.equal(every["part"], name)) for name in names]
+    return [row for rows in of_part for row in write_part(rows).to_pylist()]
 
 
 def test_parts_are_cut_by_tokens_and_are_the_same_however_rows_come(tmp_path):
@@ -42,6 +59,7 @@ def test_parts_are_cut_by_tokens_and_are_the_same_however_rows_come(tmp_path):
     for row in one:
         path = tmp_path / "one" / writing.MATCHES / row["name"]
         assert path.stat().st_size == row["bytes"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert (
             path.read_bytes() == (tmp_path / "several" / writing.MATCHES / row["name"]).read_bytes()
         )
@@ -71,10 +89,9 @@ def test_rejected_rows_that_are_alike_are_written_as_often_as_they_were_met(tmp_
         "part": ["part-0.parquet"] * 2,
     }
     order = ("role", "file", "reason")
-    parts = writing.Parts(str(tmp_path), writing.REJECTS, "ads", order)
-    (tmp_path / writing.REJECTS).mkdir()
-    (told,) = parts(iter([pa.RecordBatch.from_pydict(counts)]))
-    assert told.column("rows").to_pylist() == [150_003]
+    batch = pa.RecordBatch.from_pydict(counts)
+    (told,) = written(tmp_path, [batch], writing.REJECTS, order)
+    assert told["rows"] == 150_003
     table = pq.read_table(tmp_path / writing.REJECTS / "part-0.parquet")
     assert table.num_rows == 150_003 and table.column_names == ["role", "file", "row", "reason"]
     assert table["reason"].to_pylist()[:4] == ["placeholder"] * 3 + ["empty"]
@@ -86,30 +103,81 @@ def test_parts_grow_in_number_with_the_rows():
     assert writing.digits_for(10**12) == 4
 
 
-def land(place, text):
+def prepared(out, report):
+    """A run that is written and not published."""
+    place = writing.Place(out)
     place.begin()
-    place.write(writing.REPORT, text)
-    place.write(writing.MANIFEST, "{}")
-    place.publish()
+    place.write(writing.REPORT, json.dumps(report))
+    return place
 
 
-def test_a_run_takes_its_name_when_it_is_whole(tmp_path):
-    place = writing.Place(tmp_path / "runs" / "today")
-    assert writing.existing(place, "error") is None
-    place.begin()
-    place.write(writing.REPORT, "{}")
-    # It dies here: nothing has the run's name, and another try clears what is left.
-    assert not (tmp_path / "runs" / "today").exists()
-    stray = tmp_path / "runs" / ".today.partial" / writing.MATCHES / "part-0.parquet.stray"
-    stray.write_text("x")
-    land(writing.Place(tmp_path / "runs" / "today"), '{"run": 1}')
-    assert sorted(os.listdir(tmp_path / "runs")) == ["today"]
-    assert not list((tmp_path / "runs" / "today" / writing.MATCHES).iterdir())
+def publish(place, may_replace=False):
+    return place.publish(json.dumps({"format": 1, "folder": place.run}), may_replace)
+
+
+def test_a_run_is_one_when_its_manifest_is_there(tmp_path):
+    out = tmp_path / "runs" / "today"
+    assert writing.existing(writing.Place(out), "error") is None
+    dead = prepared(out, {"run": 0})
+    # It dies here: nothing says that it is a run, and nothing deletes what may be at work.
+    assert writing.existing(writing.Place(out), "error") is None
+    with pytest.raises(InputMissing):
+        writing.published_folder(out)
+    second = prepared(out, {"run": 1})
+    assert publish(second) == [dead.run]
+    assert writing.published_folder(out) == str(out / second.run)
+    assert sorted(os.listdir(out)) == sorted(["manifest.json", dead.run, second.run])
+    assert (out / second.run / writing.MATCHES).is_dir()
+    dead.abandon()
+    assert sorted(os.listdir(out)) == sorted(["manifest.json", second.run])
+
+
+def test_of_two_runs_of_one_place_each_is_whole(tmp_path):
+    one, other = (prepared(tmp_path / "today", {"run": at}) for at in (1, 2))
+    assert publish(one) == [other.run]
+    with pytest.raises(OutputExists):
+        publish(other)
+    assert writing.Place(tmp_path / "today").published() == {"run": 1}
+    assert publish(other, may_replace=True) == []
+    assert writing.Place(tmp_path / "today").published() == {"run": 2}
+    assert sorted(os.listdir(tmp_path / "today")) == sorted(["manifest.json", other.run])
+
+
+def test_a_manifest_that_comes_at_the_same_instant_is_not_written_over(tmp_path):
+    for name in ("one", "other"):
+        source = io.BytesIO(name.encode())
+        if name == "one":
+            landing.land(landing.open_store(str(tmp_path))[0], str(tmp_path / "it"), source)
+            continue
+        with pytest.raises(FileExistsError):
+            landing._land_here(str(tmp_path / "it"), str(tmp_path / ".it"), source, False)
+    assert (tmp_path / "it").read_text() == "one" and os.listdir(tmp_path) == ["it"]
+
+
+def test_a_replaced_run_is_there_until_the_manifest_is_another(tmp_path):
+    """A driver that is killed, really, at each of its steps."""
+    publish(prepared(tmp_path / "today", {"run": 0}))
+    for at, moment in enumerate(["os.fsync", "os.replace", "os.unlink"], 1):
+        code = f"""
+import json, os
+from pathlib import Path
+import test_spark_writing as tests
+place = tests.prepared(Path({str(tmp_path / "today")!r}), {{"run": {at}}})
+{moment} = lambda *_: os._exit(9)
+tests.publish(place, may_replace=True)
+"""
+        here = os.path.dirname(__file__)
+        assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False).returncode == 9
+        # The one that dies after the rename is the new run; those before it leave the old one.
+        assert writing.Place(tmp_path / "today").published() == {"run": at if at == 3 else 0}
+    left = publish(prepared(tmp_path / "today", {"run": 4}), may_replace=True)
+    assert writing.Place(tmp_path / "today").published() == {"run": 4}
+    assert len(left) == 3
 
 
 def test_what_is_there_is_refused_skipped_or_replaced_as_the_job_says(tmp_path):
-    place = writing.Place(tmp_path / "today")
-    land(place, json.dumps({"run": 1}))
+    place = prepared(tmp_path / "today", {"run": 1})
+    publish(place)
     with pytest.raises(OutputExists) as raised:
         writing.existing(place, "error")
     assert raised.value.exit_code == 73
@@ -117,13 +185,45 @@ def test_what_is_there_is_refused_skipped_or_replaced_as_the_job_says(tmp_path):
     assert writing.existing(place, "replace") is None
     with pytest.raises(Refused):
         writing.existing(place, "overwrite")
-    land(place, json.dumps({"run": 2}))
-    assert writing.existing(place, "skip") == {"run": 2}
-    assert os.listdir(tmp_path) == ["today"]
+    (tmp_path / "today" / "stranger.txt").write_text("x")
     (tmp_path / "today" / writing.MANIFEST).unlink()
     for if_exists in ("error", "skip", "replace"):
         with pytest.raises(OutputExists, match="no run"):
             writing.existing(place, if_exists)
+    (tmp_path / "today" / writing.MANIFEST).write_text("somebody else's")
+    with pytest.raises(OutputExists, match="no run"):
+        writing.existing(place, "replace")
+
+
+def test_a_run_of_one_machine_is_skipped_and_not_replaced(tmp_path):
+    (tmp_path / writing.MANIFEST).write_text('{"format": 1}')
+    (tmp_path / writing.REPORT).write_text('{"run": 1}')
+    assert writing.existing(writing.Place(tmp_path), "skip") == {"run": 1}
+    with pytest.raises(OutputExists, match="one machine"):
+        writing.existing(writing.Place(tmp_path), "replace")
+    with pytest.raises(OutputExists):
+        publish(prepared(tmp_path, {}), may_replace=True)
+    assert writing.published_folder(tmp_path) == str(tmp_path)
+
+
+def test_what_lands_is_its_owners_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        publish(prepared(tmp_path / "today", {}))
+    finally:
+        os.umask(before)
+    found = [tmp_path / "today", *(tmp_path / "today").rglob("*")]
+    assert len(found) == 6
+    for path in found:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_the_engine_reads_back_what_executors_wrote(tmp_path):
+    """A path is of this machine to one and of the default file system to the other."""
+    place = writing.Place(tmp_path / "today")
+    assert place.readable == f"file://{tmp_path}/today/{place.run}"
+    assert place.address == f"{tmp_path}/today/{place.run}"
 
 
 def test_a_file_system_that_fails_is_named_and_may_be_tried_again(tmp_path):
@@ -131,6 +231,8 @@ def test_a_file_system_that_fails_is_named_and_may_be_tried_again(tmp_path):
     with pytest.raises(EngineFailed) as raised, writing.failing():
         writing.Place(tmp_path / "file" / "today").begin()
     assert raised.value.exit_code == 74
+    with pytest.raises(OutputExists):
+        writing.existing(writing.Place(tmp_path / "file"), "replace")
 
 
 def test_accounts_of_a_run_are_sealed_under_the_secret(secret_file):

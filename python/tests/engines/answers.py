@@ -18,7 +18,9 @@ def of_one_machine(world, out, **settings):
 
 
 def of_folder(out):
-    """What a run folder holds."""
+    """What a run folder holds; an engine's is a folder that the manifest names."""
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    out = out / manifest.get("folder", "")
     matches = pq.read_table(out / "matches.parquet").to_pylist()
     rejects = pq.read_table(out / "rejects.parquet", columns=["role", "reason"])
     rejects = rejects.group_by(["role", "reason"]).aggregate([([], "count_all")])

@@ -121,27 +121,32 @@ class Died(Exception):
 
 
 def write_and_die(session, world, out, moment, **settings):
-    """A driver that dies when the tables are written: before the manifest, or before the rename."""
+    """A driver that dies when the tables are written: before the report, or before the manifest.
+    What is dead deletes nothing."""
     from unittest import mock
 
     from phonematch.spark import writing
 
-    original = writing.Place.write
+    name = {"before the report": "write", "before the manifest": "publish"}[moment]
+    with (
+        mock.patch.object(writing.Place, name, side_effect=Died),
+        mock.patch.object(writing.Place, "abandon"),
+    ):
+        return write(session, world, out, **settings)
 
-    def write_all_but_the_manifest(place, name, text):
-        if name == writing.MANIFEST:
-            raise Died
-        return original(place, name, text)
 
-    def never_publish(_):
-        raise Died
+def write_what_fails_its_audit(session, world, out, **settings):
+    """A run that lets somebody go who said no."""
+    from unittest import mock
 
-    patches = {
-        "before the manifest": ("write", write_all_but_the_manifest),
-        "before it has its name": ("publish", never_publish),
-    }
-    name, stand_in = patches[moment]
-    with mock.patch.object(writing.Place, name, stand_in):
+    from phonematch.spark import joining
+
+    nobody = property(lambda join: join.members.select("key").limit(0))
+    no_row = property(lambda join: join.touched.filter("in_e164 = 1 or in_digits = 1"))
+    with (
+        mock.patch.object(joining.Join, "barred_keys", nobody),
+        mock.patch.object(joining.Join, "hits", no_row),
+    ):
         return write(session, world, out, **settings)
 
 

@@ -23,6 +23,7 @@ from .errors import (
     SecretUnreadable,
 )
 from .run import Run, key_accounts, match
+from .writing import published_folder
 
 __all__ = [
     "AuditFailed",
@@ -37,4 +38,5 @@ __all__ = [
     "SecretUnreadable",
     "key_accounts",
     "match",
+    "published_folder",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -152,16 +153,21 @@ class Run:
         """Writes the run's folder: `matches.parquet` and `rejects.parquet`, each a folder of parts
         in the format of `phonematch match`, `report.json`, and `manifest.json` last.
 
-        The same run writes the same bytes, so that another try ends with the same folder, whatever
-        the one before came to.
+        Files are in a folder of the run's own, which the manifest names: `published_folder(out)`
+        tells it. The same run writes the same tables and the same report, byte for byte, whatever
+        another try came to.
 
         Args:
-            out: the folder, or its address (`hdfs://…`, `s3://…`), as driver and executors see it.
+            out: the place, or its address (`hdfs://…`, `s3://…`), as driver and executors see it.
             if_exists: `error`, `skip` or `replace`.
             job: the job's name.
 
         Returns:
             The report; with `skip` that of the run that is there.
+
+        Warns:
+            UserWarning: the place holds folders of other runs, of which none is deleted; it may be
+                at work.
 
         Raises:
             OutputExists: a run is there and `if_exists` is `error`, or it is no run (73).
@@ -176,15 +182,23 @@ class Run:
             if found is not None:
                 return found
             report = {**self.report(), "job": job}
-            place.begin()
-            files = self._write_tables(place, report)
-            self._audit(place)
-            texts = [_text(it) for it in (report, self._manifest(report, files))]
-            sealed = self._sealed([_with_seal(text) for text in texts])
-            place.write(writing.REPORT, sealed[0])
-            place.drop_strays(files)
-            place.write(writing.MANIFEST, sealed[1])
-            place.publish()
+            try:
+                place.begin()
+                files = self._write_tables(place, report)
+                self._audit(place)
+                texts = [_text(it) for it in (report, self._manifest(report, files, place.run))]
+                sealed = self._sealed([_with_seal(text) for text in texts])
+                place.write(writing.REPORT, sealed[0])
+                place.drop_strays(files)
+            except BaseException:
+                # What failed its audit is to lie nowhere.
+                place.abandon()
+                raise
+            left_over = place.publish(sealed[1], may_replace=if_exists == "replace")
+        if left_over:
+            names = ", ".join(left_over)
+            text = f"{place.out} holds folders of runs that died, or are still at work: {names}"
+            warnings.warn(text, stacklevel=2)
         return json.loads(sealed[0])
 
     def _write_tables(self, place: Any, report: dict[str, Any]) -> dict[str, Any]:
@@ -214,11 +228,11 @@ class Run:
 
         session = self._join.said_no.sparkSession
         with named():
-            auditing.check_nobody_barred(self._leaving)
-            written = session.read.parquet(f"{place.address}/{writing.MATCHES}")
+            written = session.read.parquet(f"{place.readable}/{writing.MATCHES}")
+            auditing.check_nobody_barred(self._leaving, written)
             auditing.check_parts(self._leaving, written)
 
-    def _manifest(self, report: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
+    def _manifest(self, report: dict[str, Any], files: dict[str, Any], run: str) -> dict[str, Any]:
         from . import writing
 
         inputs = report["inputs"]
@@ -227,6 +241,7 @@ class Run:
         return {
             "format": 1,
             "layout": "parts",
+            "folder": run,
             "program": f"phonematch {_native.__version__}",
             "metadata_version": _native.METADATA_VERSION,
             "key_id": writing.KEY_ID_PLACE,
@@ -333,8 +348,7 @@ def match(
     Args:
         accounts: the messenger's export, a DataFrame; or what `key_accounts` made of one.
         lists: all lists in one long table, with a `list_id` and an `advertiser_id` a row where
-        there
-            are several.
+            there are several.
         opt_outs: who said no.
         policy: the policy file's path, read here.
         purpose: what the numbers are used for; the policy's.

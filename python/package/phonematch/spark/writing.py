@@ -1,29 +1,33 @@
-"""Where does a run land? A folder of tables in parts, its report, and the manifest last.
+"""Where does a run land? Tables in parts, its report, and the manifest that makes them a run.
 
 Spark's own writer can set neither the metadata nor the sorting columns' statistics as the run
 folder's format asks, and Sail's has other options yet. So executors write each part by the native
 writer, which gives it what `phonematch match` gives its one file, and tell its digest. Parts are
 cut by the first digits of tokens, which are evenly spread: the same rows make the same parts and
-the same bytes, whoever writes them and however often. A part is written beside its place and moved
-there whole; the manifest, which names every part by its digest, is last. On a file system with
-folders all this happens in a hidden folder beside the run's, which takes the run's name when it is
-complete.
+the same bytes, whoever writes them and however often.
+
+A run's files are in a folder of its own, which no other run has the name of: `OUT/<32 hex
+digits>/`. `OUT/manifest.json` names that folder, and each part by its digest, and comes last, by
+one rename or one write: so whoever looks finds the run before or this one, whole, whatever happens
+on the way. Two runs for one place need no lock. This is what `phonematch match` does in stores.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import posixpath
-import shutil
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import EngineFailed, OutputExists, Refused, named
+from .errors import EngineFailed, InputMissing, OutputExists, Refused, named
+from .landing import is_local, is_there, land, make_folder, open_store
 from .workers import Keys
 
 MATCHES = "matches.parquet"
@@ -42,56 +46,40 @@ _MOST_REPEATED = 1 << 16
 _WRITTEN = "name string, rows bigint, bytes bigint, blake3 string"
 
 
-def open_store(address: str) -> tuple[Any, str]:
-    """The file system of a path or address, and the path in it."""
-    from pyarrow import fs
-
-    if "://" in address:
-        return fs.FileSystem.from_uri(address)
-    return fs.LocalFileSystem(), os.path.abspath(address)
-
-
-def has_folders(store: Any) -> bool:
-    """Whether a folder can take another name in one step."""
-    return store.type_name in ("local", "hdfs")
-
-
 @dataclass(frozen=True)
 class Parts:
-    """Writes a partition's rows a file for each value of `part`, sorted by `order`.
-
-    An engine may merge partitions behind a sort of its own, so rows are sorted here, where they are
-    written: a partition's rows are in the worker's memory then.
-    """
+    """How a table's parts are written: sorted by `order`, into a folder of `table`'s name."""
 
     folder: str
     table: str
     purpose: str
     order: tuple[str, ...]
 
-    def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    def writer(self) -> Any:
+        """Writes one part, as a function of its rows, whose column `part` names it. An engine hands
+        on one part at a time, so a worker holds no more than that.
 
-        held = [batch for batch in batches if batch.num_rows]
-        if not held:
-            return
-        rows = pa.Table.from_batches(held)
-        held.clear()
-        written = []
-        with tempfile.TemporaryDirectory(prefix="phonematch-") as room:
-            for name in sorted(pc.unique(rows.column("part")).to_pylist()):
+        Engines count a function's arguments, so it is no object that is called.
+        """
+
+        def write_part(rows: Any) -> Any:
+            import pyarrow as pa
+
+            name = rows.column("part")[0].as_py()
+            order = [(by, "ascending") for by in self.order]
+            rows = rows.drop_columns(["part"]).sort_by(order)
+            with tempfile.TemporaryDirectory(prefix="phonematch-") as room:
                 part = _Part(self, name, room)
-                of_part = rows.filter(pc.equal(rows.column("part"), name)).drop_columns(["part"])
-                in_order = of_part.sort_by([(by, "ascending") for by in self.order])
-                for batch in in_order.to_batches():
+                for batch in rows.to_batches():
                     for repeated in _repeated(batch):
                         part.write(repeated)
-                written.append(part.finish())
-        columns = [list(column) for column in zip(*written, strict=True)]
-        kinds = (pa.string(), pa.int64(), pa.int64(), pa.string())
-        arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, names=["name", "rows", "bytes", "blake3"])
+                told = part.finish()
+            columns = [[cell] for cell in told]
+            kinds = (pa.string(), pa.int64(), pa.int64(), pa.string())
+            arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+            return pa.table(arrays, names=["name", "rows", "bytes", "blake3"])
+
+        return write_part
 
 
 def _repeated(batch: Any) -> Iterator[Any]:
@@ -124,14 +112,10 @@ class _Part:
     def finish(self) -> tuple[str, int, int, str]:
         size, digest = self.writer.finish()
         store, folder = open_store(self.parts.folder)
-        place = posixpath.join(folder, self.parts.table, self.name)
         # Another attempt at the same task writes the same bytes; each is whole when it has the
         # name.
-        attempt = f"{place}.{uuid.uuid4().hex}" if has_folders(store) else place
-        with open(self.path, "rb") as source, store.open_output_stream(attempt) as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-        if attempt != place:
-            store.move(attempt, place)
+        with open(self.path, "rb") as source:
+            land(store, posixpath.join(folder, self.parts.table, self.name), source)
         os.unlink(self.path)
         return self.name, self.rows, size, digest
 
@@ -179,7 +163,7 @@ def write_table(frame: Any, parts: Parts, digits: int) -> dict[str, Any]:
     name = F.concat(F.lit("part-"), prefix, F.lit(".parquet"))
     rows = frame.withColumn("part", name).repartition(16**digits, "part")
     with named():
-        written = rows.mapInArrow(parts, _WRITTEN).collect()
+        written = rows.groupBy("part").applyInArrow(parts.writer(), _WRITTEN).collect()
     if not written:
         written = [_empty(parts)]
     found = {}
@@ -195,81 +179,136 @@ def _empty(parts: Parts) -> tuple[str, int, int, str]:
 
 
 class Place:
-    """A run folder in the making."""
+    """The place of a run, and the folder in it that this run alone writes to."""
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
         self.out = os.fspath(out)
         self.store, self.path = open_store(self.out)
-        self.path = self.path.rstrip("/")
-        parent, name = posixpath.split(self.path)
-        self.is_moved = has_folders(self.store)
-        hidden = posixpath.join(parent, f".{name}.partial")
-        self.staging = hidden if self.is_moved else self.path
-        #: The same as executors are told it.
-        self.address = self.out
-        if self.is_moved:
-            root = self.out.rstrip("/")[: -len(name)] if "://" in self.out else parent + "/"
-            self.address = f"{root}.{name}.partial"
+        #: The run's folder, named by nobody else.
+        self.run = uuid.uuid4().hex
+        self.folder = posixpath.join(self.path, self.run)
+        root = self.out.rstrip("/") if "://" in self.out else self.path
+        #: The same as executors are told it, and as the engine's own reader is: a path of this
+        #: machine would mean the engine's default file system to it.
+        self.address = f"{root}/{self.run}"
+        self.readable = f"file://{self.folder}" if is_local(self.store) else self.address
 
-    def _is_there(self, path: str) -> bool:
+    def manifest(self) -> dict[str, Any] | None:
+        """That of the run that is there; None when none is.
+
+        Raises OutputExists when something is there that is no run.
+        """
+        try:
+            with self.store.open_input_stream(posixpath.join(self.path, MANIFEST)) as stream:
+                manifest = json.loads(stream.read())
+        except (FileNotFoundError, NotADirectoryError):
+            # What a run left that did not come to its end is nobody's, and in nobody's way.
+            if all(_is_of_a_run(name) for name in self._names()):
+                return None
+            manifest = None
+        except ValueError:
+            manifest = None
+        if not isinstance(manifest, dict) or "format" not in manifest:
+            raise OutputExists(f"{self.out} is there and is no run; give another place")
+        return manifest
+
+    def _names(self) -> list[str]:
         from pyarrow import fs
 
-        return self.store.get_file_info(path).type != fs.FileType.NotFound
+        if self.store.get_file_info(self.path).type == fs.FileType.File:
+            return [self.path]
+        found = self.store.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return [it.base_name for it in found if not it.base_name.startswith(f".{MANIFEST}.")]
 
     def published(self) -> dict[str, Any] | None:
         """The report of the run that is there; None when none is.
 
         Raises OutputExists when something is there that is no run.
         """
-        if not self._is_there(posixpath.join(self.path, MANIFEST)):
-            # Without a manifest what an object store holds is what a dead run left.
-            if self.is_moved and self._is_there(self.path):
-                raise OutputExists(f"{self.out} is there and is no run; give another place")
+        manifest = self.manifest()
+        if manifest is None:
             return None
-        with self.store.open_input_stream(posixpath.join(self.path, REPORT)) as stream:
+        place = posixpath.join(self.path, _folder_in(manifest) or "", REPORT)
+        with self.store.open_input_stream(place) as stream:
             return json.loads(stream.read())
 
     def begin(self) -> None:
-        """Clears what a run left that did not come to its end."""
-        if self.is_moved:
-            if self._is_there(self.staging):
-                self.store.delete_dir(self.staging)
-        elif self._is_there(posixpath.join(self.path, MANIFEST)):
-            # What is not named by a manifest is no run: the old one ends here.
-            self.store.delete_file(posixpath.join(self.path, MANIFEST))
-        for table in (MATCHES, REJECTS):
-            folder = posixpath.join(self.staging, table)
-            if self._is_there(folder):
-                self.store.delete_dir(folder)
-            self.store.create_dir(folder, recursive=True)
+        """Makes the run's folder, and those of its tables."""
+        make_folder(self.store, self.path)
+        for folder in ("", MATCHES, REJECTS):
+            make_folder(self.store, posixpath.join(self.folder, folder).rstrip("/"))
 
     def write(self, name: str, text: str) -> None:
         """Writes one of the run's accounts."""
-        with self.store.open_output_stream(posixpath.join(self.staging, name)) as stream:
-            stream.write(text.encode())
+        land(self.store, posixpath.join(self.folder, name), io.BytesIO(text.encode()))
 
     def drop_strays(self, files: dict[str, Any]) -> None:
-        """Deletes what attempts left that are no part of the run."""
+        """Deletes what attempts of this run left that are no part of it."""
         from pyarrow import fs
 
         for table in (MATCHES, REJECTS):
-            folder = posixpath.join(self.staging, table)
+            folder = posixpath.join(self.folder, table)
             for it in self.store.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
                 if f"{table}/{posixpath.basename(it.path)}" not in files:
                     self.store.delete_file(it.path)
 
-    def publish(self) -> None:
-        """Gives the folder its name. An older run of that name goes."""
-        if not self.is_moved:
-            return
-        old = f"{self.staging}.old"
-        if self._is_there(old):
-            self.store.delete_dir(old)
-        if self._is_there(self.path):
-            self.store.move(self.path, old)
-        self.store.move(self.staging, self.path)
-        if self._is_there(old):
-            self.store.delete_dir(old)
+    def abandon(self) -> None:
+        """Deletes the run's own folder, which was not published."""
+        # Nothing can be done about a failure here: the next run tells of the folder.
+        with contextlib.suppress(OSError):
+            self.store.delete_dir(self.folder)
+
+    def publish(self, manifest: str, may_replace: bool) -> list[str]:
+        """Makes what is in the run's folder the run of the place. The files of the run that it
+        replaces go; those of no other do, which may be at work.
+
+        Returns:
+            Folders in the place that are of no run that was published: of one that died, or is at
+            work.
+
+        Raises:
+            OutputExists: a run was published meanwhile and may not be replaced, or it is one
+                machine's, whose files are beside its manifest.
+        """
+        before = self.manifest()
+        old = _folder_in(before) if before is not None else None
+        if before is not None and (old is None or not may_replace):
+            raise OutputExists(f"{self.out} holds a run by now; if_exists may be replace")
+        place = posixpath.join(self.path, MANIFEST)
+        source = io.BytesIO(manifest.encode())
+        try:
+            land(self.store, place, source, may_replace=may_replace)
+        except FileExistsError:
+            raise OutputExists(f"{self.out} holds a run by now") from None
+        if old is not None and is_there(self.store, posixpath.join(self.path, old)):
+            self.store.delete_dir(posixpath.join(self.path, old))
+        return sorted(name for name in self._names() if _is_of_a_run(name) and name != self.run)
+
+
+def _is_of_a_run(name: str) -> bool:
+    """Whether a folder has a name as runs give one to theirs."""
+    return re.fullmatch("[0-9a-f]{32}", name) is not None
+
+
+def _folder_in(manifest: dict[str, Any]) -> str | None:
+    """The folder that a manifest names; None for a run whose files are beside it."""
+    folder = str(manifest.get("folder") or "")
+    return folder if _is_of_a_run(folder) else None
+
+
+def published_folder(out: str | os.PathLike[str]) -> str:
+    """Where the tables of a run that was written to `out` are: a path or address, to read
+    `matches.parquet` and `rejects.parquet` from.
+
+    Raises:
+        InputMissing: no run is there.
+        OutputExists: something is there that is no run.
+    """
+    place = Place(out)
+    manifest = place.manifest()
+    if manifest is None:
+        raise InputMissing(f"{place.out} holds no run")
+    return posixpath.join(posixpath.dirname(place.address), _folder_in(manifest) or "").rstrip("/")
 
 
 @contextlib.contextmanager
@@ -288,9 +327,13 @@ def existing(place: Place, if_exists: str) -> dict[str, Any] | None:
     """
     if if_exists not in ("error", "skip", "replace"):
         raise Refused("if_exists is error, skip or replace")
-    found = place.published()
-    if found is None or if_exists == "replace":
+    manifest = place.manifest()
+    if manifest is None:
         return None
     if if_exists == "skip":
-        return found
+        return place.published()
+    if if_exists == "replace":
+        if _folder_in(manifest) is None:
+            raise OutputExists(f"{place.out} holds a run of one machine; give another place")
+        return None
     raise OutputExists(f"{place.out} is there already; if_exists may be skip or replace")
