@@ -5,6 +5,8 @@
     target/engines/bin/pip install --no-deps target/wheels/phonematch-*.whl
     (cd python && ../target/engines/bin/python -m pytest tests/engines)
 
+`-m "not long"` leaves out what takes minutes on two cores: that is what `.ci/run` does.
+
 Needs Java 17 or 21. `tests` alone does not look in here: the wheel is tested without Spark there.
 
 | file | what it shows |

@@ -13,6 +13,8 @@ import tasks
 import worlds
 from clusters import Failed
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

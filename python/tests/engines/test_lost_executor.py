@@ -7,6 +7,8 @@ import lost
 import worlds
 from clusters import Engine
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def lossy(tmp_path):

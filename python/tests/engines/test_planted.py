@@ -11,6 +11,8 @@ import tasks
 import worlds
 from clusters import Failed
 
+pytestmark = pytest.mark.long
+
 # Of ranges set aside for fiction, in spellings that logs would show.
 ACCOUNTS = [f"+120255501{two:02}" for two in range(40, 52)]
 LISTED = [f"(202) 555-01{two:02}" for two in range(40, 46)]

@@ -17,6 +17,8 @@ import tasks
 import worlds
 from clusters import linked_home
 
+pytestmark = pytest.mark.long
+
 ENTRY = [sys.executable, "-m", "phonematch.spark"]
 WITHOUT = ["--without", "advertiser_figures"]
 
