@@ -75,8 +75,9 @@ def picked(given: Input, at: int, columns: dict[str, str], beside: tuple[Any, ..
 
     frame = given.frame
     read = [_named(frame, name).alias(field) for field, name in columns.items()]
-    if given.malformed in frame.columns:
-        read.append(_named(frame, given.malformed).cast("boolean").alias(MALFORMED))
+    mark = given.malformed
+    if mark is not None and mark in frame.columns:
+        read.append(_named(frame, mark).cast("boolean").alias(MALFORMED))
     return frame.select(F.lit(at).cast("int").alias("input"), *beside, *read)
 
 
