@@ -12,8 +12,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
 use super::layout::{self, REJECTS};
-use super::staging::create_private;
-use super::tables::CHUNK_ROWS;
+use super::tables::{self, CHUNK_ROWS, Origin, parquet_error};
 use super::{ManifestFile, OutputError};
 
 /// One file of a table, as its rows come.
@@ -54,10 +53,7 @@ impl PartWriter {
     /// When the file cannot be created.
     pub fn create(path: &Path, table: &str, purpose: &str) -> Result<Option<Self>, OutputError> {
         let Some(schema) = schema_of(table, purpose) else { return Ok(None) };
-        let file = create_private(path)?;
-        let properties = layout::properties(purpose, None);
-        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties));
-        let writer = writer.map_err(|source| failed("begin", path, source))?;
+        let writer = tables::begin(path, &schema, Origin::of_everybody(purpose))?;
         let waiting = BatchCoalescer::new(Arc::clone(&schema), CHUNK_ROWS);
         Ok(Some(Self { path: path.to_owned(), schema, writer, waiting }))
     }
@@ -76,13 +72,15 @@ impl PartWriter {
         let batch =
             columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns));
         let pushed = batch.and_then(|batch| self.waiting.push_batch(batch));
-        pushed.map_err(|error| failed("write", &self.path, error.into()))?;
+        pushed.map_err(|error| parquet_error("write", &self.path, error.into()))?;
         self.write_chunks()
     }
 
     fn write_chunks(&mut self) -> Result<(), OutputError> {
         while let Some(chunk) = self.waiting.next_completed_batch() {
-            self.writer.write(&chunk).map_err(|source| failed("write", &self.path, source))?;
+            self.writer
+                .write(&chunk)
+                .map_err(|source| parquet_error("write", &self.path, source))?;
         }
         Ok(())
     }
@@ -94,18 +92,14 @@ impl PartWriter {
     /// When the file cannot be written or read back.
     pub fn finish(mut self) -> Result<ManifestFile, OutputError> {
         let last = self.waiting.finish_buffered_batch();
-        last.map_err(|error| failed("write", &self.path, error.into()))?;
+        last.map_err(|error| parquet_error("write", &self.path, error.into()))?;
         self.write_chunks()?;
         let path = self.path;
-        self.writer.into_inner().map_err(|source| failed("finish", &path, source))?;
+        self.writer.into_inner().map_err(|source| parquet_error("finish", &path, source))?;
         ManifestFile::of(&path).map_err(|source| OutputError::Io {
             action: "read back",
             path,
             source,
         })
     }
-}
-
-fn failed(action: &'static str, path: &Path, source: parquet::errors::ParquetError) -> OutputError {
-    OutputError::Parquet { action, path: path.to_owned(), source: Box::new(source) }
 }

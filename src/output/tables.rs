@@ -72,10 +72,7 @@ impl<'a> Table<'a> {
         schema: SchemaRef,
         of: Origin<'_>,
     ) -> Result<Self, OutputError> {
-        let file = create_private(path)?;
-        let properties = layout::properties(of.purpose, of.sample);
-        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
-            .map_err(|source| parquet_error("begin", path, source))?;
+        let writer = begin(path, &schema, of)?;
         Ok(Self { path, schema, writer })
     }
 
@@ -90,6 +87,18 @@ impl<'a> Table<'a> {
         self.writer.into_inner().map_err(|source| parquet_error("finish", path, source))?;
         Ok(())
     }
+}
+
+/// Begins a file with these columns.
+pub(super) fn begin(
+    path: &Path,
+    schema: &SchemaRef,
+    of: Origin<'_>,
+) -> Result<ArrowWriter<File>, OutputError> {
+    let file = create_private(path)?;
+    let properties = layout::properties(of.purpose, of.sample);
+    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+        .map_err(|source| parquet_error("begin", path, source))
 }
 
 pub(super) fn parquet_error(

@@ -102,12 +102,6 @@ fn account_row(batch: &Batch, row: usize, consent: Consent, policy: &Policy) -> 
     }
 }
 
-/// Whether a policy's run reads a consent column at all.
-#[must_use]
-pub fn asks_consent(policy: &Policy) -> bool {
-    policy.blank_consent != consent::BlankConsent::NotAsked
-}
-
 /// A list row that was read.
 #[derive(Debug)]
 pub struct Listed {

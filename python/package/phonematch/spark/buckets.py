@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import landing
 from .workers import ACCOUNTS, Accounts, Keys
 
 #: What the store keeps of a row: whose it is, and what `ACCOUNTS` has but the input.
@@ -17,17 +18,6 @@ KEPT = ACCOUNTS.removeprefix("input int, ")
 ROWS = f"account binary, {KEPT}"
 TOUCHED = f"{ACCOUNTS}, in_e164 int, opted_out int, in_digits int"
 FLAGS = ("in_e164", "opted_out", "in_digits")
-
-
-def files_of(folder: str) -> tuple[Any, str]:
-    """The file system of a path or address, and the path in it."""
-    from pyarrow.fs import FileSystem, LocalFileSystem
-
-    if "://" in folder or folder.startswith("file:"):
-        files, path = FileSystem.from_uri(folder)
-    else:
-        files, path = LocalFileSystem(), folder
-    return files, path.rstrip("/")
 
 
 def names_in(schema: str) -> list[str]:
@@ -149,7 +139,7 @@ def _looked_up(folder: str, marks: Any, key: str, columns: list[str]) -> Iterato
 
     typed = _typed()
     keys = _whole(marks["key"]).cast(pa.binary())
-    files, path = files_of(f"{folder}/bucket=b{marks['bucket'][0].as_py()}")
+    files, path = landing.open_store(f"{folder}/bucket=b{marks['bucket'][0].as_py()}")
     for found in files.get_file_info(FileSelector(path, allow_not_found=True)):
         if found.base_name.startswith(("_", ".")) or not found.is_file:
             continue

@@ -29,6 +29,7 @@ from typing import Any
 from phonematch import _native
 
 from . import inputs as reading
+from . import landing
 from .buckets import (
     FLAGS,
     KEPT,
@@ -37,7 +38,6 @@ from .buckets import (
     AccountKeys,
     KeyedAccounts,
     KeyIds,
-    files_of,
     names_in,
     people_of_bucket,
     touched_of_bucket,
@@ -215,7 +215,6 @@ class Store:
 
         bucket = F.coalesce(self._bucket(key), F.lit(NO_KEY))
 
-        # Spark takes a column of folders named 00 to 99 for numbers.
         def in_bucket(rows: Any) -> Any:
             # Spark takes a column of folders that are named 00 to 99 for numbers.
             return rows.withColumn("bucket", F.concat(F.lit("b"), bucket))
@@ -225,7 +224,7 @@ class Store:
         rows.write.mode("overwrite").partitionBy("bucket").parquet(self._path(name))
 
     def _publish(self) -> None:
-        files, folder = files_of(self.folder)
+        files, folder = landing.open_store(self.folder)
         state, beside = f"{folder}/{STATE}", f"{folder}/.{STATE}"
         with files.open_output_stream(beside) as out:
             out.write(json.dumps(asdict(self.state), indent=2).encode() + b"\n")
@@ -234,7 +233,7 @@ class Store:
     def _delete_older(self) -> None:
         from pyarrow.fs import FileSelector, FileType
 
-        files, folder = files_of(self.folder)
+        files, folder = landing.open_store(self.folder)
         kept = {f"v{self.state.version - back:06}" for back in (0, 1)}
         for found in files.get_file_info(FileSelector(folder)):
             is_version = found.type == FileType.Directory and found.base_name.startswith("v")
@@ -334,7 +333,7 @@ def _check(state: State, rules: Any, key_id: str) -> None:
 
 
 def _read_state(folder: str) -> State | None:
-    files, path = files_of(folder)
+    files, path = landing.open_store(folder)
     try:
         with files.open_input_stream(f"{path}/{STATE}") as text:
             return State(**json.loads(text.read()))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from phonematch import _native
 
-from . import buckets
+from . import landing
 from .errors import DataRefused, InputMissing, OptOutsRefused
 
 _DELIMITERS = ",;\t|"
@@ -281,7 +281,7 @@ def _last_bytes(session: Any, name: str, path: str, sizes: dict[str, int]) -> di
     for place, size in sizes.items():
         if size > _SMALL_BYTES:
             try:
-                store, inside = buckets.files_of(place)
+                store, inside = landing.open_store(place)
                 with store.open_input_file(inside) as large:
                     large.seek(size - 1)
                     ends[place] = large.read(1)
