@@ -32,7 +32,8 @@
 //! of such a type are the methods named `expose_…`, so that one search finds them all.
 //!
 //! The folder `python` holds a member of the workspace that hands columns of Python's to
-//! [`normalise::read_columns`] and [`key::Keyer::key_column`]; it converts and calls.
+//! [`normalise::read_columns`] and [`key::Keyer::key_column`]; it converts and calls. Beside it stands
+//! the match on Spark, which joins by the engine and has each row decided by [`pipeline::by_row`].
 //!
 //! Memory grows with the lists (at most 40 bytes a list row, and four for a date where rows have one;
 //! of address books four more and 70 for each owner; in the end four more, and 16 a row of each list
