@@ -325,11 +325,12 @@ def match_typed(session, world):
     session.conf.set(zone, "Asia/Tokyo")
     try:
         accounts, lists, opt_outs = frames(session, world)
-        verified = F.to_timestamp(F.concat("verified_at", F.lit("T00:00:00Z")))
+        # A blank is no day: as text it is one cell, as a day none.
+        verified = F.expr("to_timestamp(concat(nullif(verified_at, ''), 'T00:00:00Z'))")
         accounts = accounts.withColumn("verified_at", verified)
         accounts = accounts.withColumn("os", F.col("os").cast("binary"))
         accounts = accounts.withColumn("gpc", F.col("gpc") == "1")
-        contact = F.to_date("last_contact_at")
+        contact = F.expr("to_date(nullif(last_contact_at, ''))")
         lists = lists.withColumn("last_contact_at", contact)
         names = {"policy": str(world.policy), "purpose": world.purpose}
         names |= {"secret_file": str(world.secret), "recipient": "house"}
