@@ -54,6 +54,13 @@ fn quoted(export: &[u8]) -> Vec<u8> {
     quoted
 }
 
+/// The same with line ends as RFC 4180 has them.
+fn with_returns(export: &[u8]) -> Vec<u8> {
+    let lines = export.split_inclusive(|&byte| byte == b'\n');
+    let line = |line: &[u8]| [line.strip_suffix(b"\n").unwrap_or(line), b"\r\n"].concat();
+    lines.flat_map(line).collect()
+}
+
 fn source(location: Location) -> Source {
     let want = |field, mapped: Option<&str>| Want {
         field,
@@ -101,7 +108,12 @@ fn bench_text(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let export = export(folder.path());
     let mut group = criterion.benchmark_group("input");
-    for (name, text) in [("csv", export.clone()), ("csv_quoted", quoted(&export))] {
+    let texts = [
+        ("csv", export.clone()),
+        ("csv_crlf", with_returns(&export)),
+        ("csv_quoted", quoted(&export)),
+    ];
+    for (name, text) in texts {
         group.throughput(Throughput::Bytes(text.len() as u64));
         let text: Arc<[u8]> = text.into();
         group.bench_function(name, |bencher| bencher.iter(|| from_memory(&text)));

@@ -1,15 +1,15 @@
-//! The rows of a text in which nothing is unusual.
+//! The rows in which nothing is unusual.
 //!
-//! Most exports are written by machines: no quotes, one kind of line end, and as many cells in each
-//! row as in the header. Then a row needs no look at each of its cells: the places of all
-//! delimiters are written down in one column and those of all line ends in another, and a row is as
-//! it should be when so many delimiters as the header has stand before its line end and no more.
-//! From the first row that is not so, `rows` goes on.
+//! Most exports are written by machines: as many cells in each row as in the header, lines that end
+//! in LF or in CRLF, and quotes, if any, round whole cells and never doubled. Then a row needs no look
+//! at each of its cells: the places of all delimiters are written down in one column and those of all
+//! line ends in another, and a row is as it should be when so many delimiters as the header has stand
+//! before its line end and no more. `rows` splits the first row that is not so, and comes back.
 
 use std::ops::Range;
 
 use super::rows::Dialect;
-use super::structure::{WINDOW, places_of, window};
+use super::structure::{WINDOW, parity, places_of, window};
 use crate::input::batch::Span;
 
 /// Where delimiters and line ends stand; room that serves one part after the other.
@@ -17,6 +17,8 @@ use crate::input::batch::Span;
 pub(in crate::input) struct Places {
     delimiters: Column,
     line_ends: Column,
+    /// There is neither a quote nor a carriage return.
+    are_plain: bool,
 }
 
 /// A batch's copy has rows of its own to come, and room for them when they do.
@@ -64,84 +66,202 @@ pub(super) struct Split {
     pub(super) rows: usize,
     /// Where the next row begins.
     pub(super) end: usize,
+    /// Whether that row is unusual; else its end is not in the stretch, or there is none.
+    pub(super) is_unusual: bool,
 }
 
-/// Pushes the spans of the rows at the beginning of `part` that are as they should be.
+/// Pushes the spans of the rows at the beginning of `stretch` that are as they should be.
 pub(super) fn split(
     dialect: &Dialect,
     text: &[u8],
-    part: Range<usize>,
+    stretch: Range<usize>,
     found: &mut Places,
     columns: &mut [Vec<Span>],
 ) -> Split {
-    let none = Split { rows: 0, end: part.start };
-    let (Some(delimiter), Ok(_)) = (dialect.delimiter, u32::try_from(part.end)) else {
-        return none;
+    let Ok(from) = u32::try_from(stretch.start) else {
+        return Split { rows: 0, end: stretch.start, is_unusual: true };
     };
-    if !found.find(&text[..part.end], part.start, delimiter) {
-        return none;
+    let text = &text[..stretch.end];
+    let is_all = found.find(text, stretch.start, dialect.delimiter);
+    let regular = Regular {
+        text,
+        from,
+        delimiters: found.delimiters.all(),
+        line_ends: found.line_ends.all(),
+        each: dialect.header_columns - 1,
+        row_bytes: dialect.row_bytes,
+    };
+    let rows = if found.are_plain {
+        regular.push_rows(&dialect.positions, columns, |_, end| end, Span::between)
+    } else {
+        let row_end = |start, end| regular.without_return(start, end);
+        let cell = |start, end| regular.unquoted(start, end);
+        regular.push_rows(&dialect.positions, columns, row_end, cell)
+    };
+    let end =
+        rows.checked_sub(1).map_or(stretch.start, |last| regular.line_ends[last] as usize + 1);
+    Split { rows, end, is_unusual: !is_all || rows < regular.line_ends.len() }
+}
+
+/// What is open where a window begins. Bits stand for its bytes, the lowest for its first.
+struct Before {
+    /// All set within quotes, else none.
+    open: u64,
+    /// The lowest set behind a delimiter or a line end, where a quote may open a cell.
+    cell_begins: u64,
+    /// The lowest set behind a quote that closed one.
+    closed: u64,
+    /// The lowest set behind a carriage return.
+    returned: u64,
+}
+
+impl Before {
+    /// Of a text that begins with a record.
+    const TEXT: Self = Self { open: 0, cell_begins: 1, closed: 0, returned: 0 };
+
+    fn is_plain(&self) -> bool {
+        self.open | self.closed | self.returned == 0
     }
-    let (delimiters, line_ends) = (found.delimiters.all(), found.line_ends.all());
-    let each = dialect.header_columns - 1;
-    let regular = Regular { delimiters, line_ends, each, row_bytes: dialect.row_bytes };
-    let rows = regular.rows(part.start);
-    let (starts, ends) = (regular.row_starts(part.start), &line_ends[..rows]);
-    for (column, &position) in columns.iter_mut().zip(&dialect.positions) {
-        let delimiters = delimiters.chunks_exact(each).take(rows);
-        let cells = delimiters.zip(starts.clone().zip(ends));
-        column.extend(cells.map(|(delimiters, (start, &row_end))| {
-            let before = position.checked_sub(1);
-            let start = before.map_or(start, |before| delimiters[before] + 1);
-            Span::between(start, delimiters.get(position).copied().unwrap_or(row_end))
-        }));
-    }
-    let end = ends.last().map_or(part.start, |&end| end as usize + 1);
-    Split { rows, end }
+}
+
+/// The places in a window, of which those within quotes are none.
+struct Found {
+    delimiters: u64,
+    line_ends: u64,
+    /// Bytes that are not where they should be.
+    strays: u64,
 }
 
 impl Places {
-    /// Finds them all; false when there is a quote or a carriage return.
-    fn find(&mut self, text: &[u8], from: usize, delimiter: u8) -> bool {
+    /// Finds all of a text, or those before the first quote or carriage return that is not as usual;
+    /// tells whether there is none.
+    fn find(&mut self, text: &[u8], from: usize, delimiter: Option<u8>) -> bool {
         self.delimiters.len = 0;
         self.line_ends.len = 0;
+        self.are_plain = true;
+        let mut before = Before::TEXT;
         for at in (from..text.len()).step_by(WINDOW) {
             let window = window(text, at);
-            if places_of(&window, [b'"', b'\r']) != 0 {
+            let delimiters = delimiter.map_or(0, |byte| places_of(&window, [byte]));
+            let line_ends = places_of(&window, [b'\n']);
+            let mut found = Found { delimiters, line_ends, strays: 0 };
+            if places_of(&window, [b'"', b'\r']) == 0 && before.is_plain() {
+                before.cell_begins = (delimiters | line_ends) >> (WINDOW - 1);
+            } else {
+                self.are_plain = false;
+                found = found.outside_quotes(&window, &mut before);
+                // Behind the text's end nothing stands, and nothing is wrong.
+                found.strays &= u64::MAX.checked_shr(shift(at + WINDOW, text.len())).unwrap_or(0);
+            }
+            let known = before_first(found.strays);
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
+            self.delimiters.push::<8>(place, found.delimiters & known);
+            self.line_ends.push::<2>(place, found.line_ends & known);
+            if found.strays != 0 {
                 return false;
             }
-            let place = u32::try_from(at).unwrap_or(u32::MAX);
-            self.delimiters.push::<8>(place, places_of(&window, [delimiter]));
-            self.line_ends.push::<2>(place, places_of(&window, [b'\n']));
         }
         true
     }
 }
 
+impl Found {
+    fn outside_quotes(self, window: &[u8; WINDOW], before: &mut Before) -> Self {
+        let quotes = places_of(window, [b'"']);
+        let inside = parity(quotes) ^ before.open;
+        let [delimiters, line_ends, returns] =
+            [self.delimiters, self.line_ends, places_of(window, [b'\r'])].map(|at| at & !inside);
+        let (cell_ends, closing) = (delimiters | line_ends, quotes & !inside);
+        let strays = quotes & inside & !(cell_ends << 1 | before.cell_begins)
+            | (closing << 1 | before.closed) & !(cell_ends | returns)
+            | (returns << 1 | before.returned) & !line_ends;
+        let last = WINDOW - 1;
+        *before = Before {
+            open: 0_u64.wrapping_sub(inside >> last),
+            cell_begins: cell_ends >> last,
+            closed: closing >> last,
+            returned: returns >> last,
+        };
+        Self { delimiters, line_ends, strays }
+    }
+}
+
+/// The bits below the lowest that is set.
+const fn before_first(bits: u64) -> u64 {
+    !bits & bits.wrapping_sub(1)
+}
+
+/// How far `end` is behind `limit`.
+fn shift(end: usize, limit: usize) -> u32 {
+    u32::try_from(end.saturating_sub(limit)).unwrap_or(u32::MAX)
+}
+
 struct Regular<'a> {
+    text: &'a [u8],
+    from: u32,
     delimiters: &'a [u32],
     line_ends: &'a [u32],
-    /// Delimiters in a row, at least one.
+    /// Delimiters in a row.
     each: usize,
     row_bytes: usize,
 }
 
-impl<'a> Regular<'a> {
-    /// How many rows are as they should be, before the first that is not.
-    fn rows(&self, from: usize) -> usize {
-        let mut last = self.each - 1;
-        let ends = self.line_ends.iter().zip(self.row_starts(from));
-        let is_regular = |&(&end, start): &(&u32, u32)| {
-            // The row's last delimiter stands before its end, and the next row's first behind it.
-            let is_full = self.delimiters.get(last).is_some_and(|&place| place < end)
-                && self.delimiters.get(last + 1).is_none_or(|&place| place > end);
-            last += self.each;
-            is_full && (end - start) as usize <= self.row_bytes
-        };
-        ends.take_while(is_regular).count()
+impl Regular<'_> {
+    /// Pushes the cells of the rows before the first that is not as it should be; gives how many
+    /// these are. `row_end` is where a row's last cell ends, `cell` what is left of a cell.
+    #[inline]
+    fn push_rows(
+        &self,
+        positions: &[usize],
+        columns: &mut [Vec<Span>],
+        row_end: impl Fn(u32, u32) -> u32 + Copy,
+        cell: impl Fn(u32, u32) -> Span + Copy,
+    ) -> usize {
+        let starts = std::iter::once(self.from).chain(self.line_ends.iter().map(|&end| end + 1));
+        let rows = starts.zip(self.line_ends).map(|(start, &end)| (start, row_end(start, end)));
+        let count = rows.clone().take_while(self.is_regular()).count();
+        let rows = rows.take(count);
+        for (column, &position) in columns.iter_mut().zip(positions) {
+            if self.each == 0 {
+                column.extend(rows.clone().map(|(start, end)| cell(start, end)));
+                continue;
+            }
+            let delimiters = self.delimiters.chunks_exact(self.each);
+            column.extend(delimiters.zip(rows.clone()).map(|(delimiters, (start, row_end))| {
+                let before = position.checked_sub(1);
+                let start = before.map_or(start, |before| delimiters[before] + 1);
+                cell(start, delimiters.get(position).copied().unwrap_or(row_end))
+            }));
+        }
+        count
     }
 
-    fn row_starts(&self, from: usize) -> impl Iterator<Item = u32> + Clone + 'a {
-        let first = u32::try_from(from).unwrap_or(u32::MAX);
-        std::iter::once(first).chain(self.line_ends.iter().map(|&end| end + 1))
+    /// Whether rows, asked for in order by where they begin and end, are as they should be.
+    #[inline]
+    fn is_regular(&self) -> impl FnMut(&(u32, u32)) -> bool {
+        let mut next = 0;
+        move |&(start, end)| {
+            // The row's last delimiter stands before its end, and the next row's first behind it.
+            let last = (next + self.each).checked_sub(1);
+            let is_before = |last| self.delimiters.get(last).is_some_and(|&place| place < end);
+            let is_full = self.each == 0 || last.is_some_and(is_before);
+            next += self.each;
+            let is_over = self.delimiters.get(next).is_none_or(|&place| place > end);
+            // A line of nothing is no row.
+            is_full && is_over && end > start && (end - start) as usize <= self.row_bytes
+        }
+    }
+
+    #[inline]
+    fn without_return(&self, start: u32, end: u32) -> u32 {
+        let is_returned = end > start && self.text[end as usize - 1] == b'\r';
+        end - u32::from(is_returned)
+    }
+
+    /// A cell without the quotes round it.
+    #[inline]
+    fn unquoted(&self, start: u32, end: u32) -> Span {
+        let is_quoted = self.text.get(start as usize) == Some(&b'"');
+        Span::between(start + u32::from(is_quoted), end - u32::from(is_quoted))
     }
 }

@@ -78,6 +78,50 @@ fn rows_by_definition(dialect: &Dialect, text: &[u8]) -> Vec<Option<Vec<Vec<u8>>
     rows
 }
 
+/// The rows of whole records, split where they stand behind so many other bytes.
+fn rows_split(text: &[u8], delimiter: Option<u8>, before: usize) -> Vec<Option<Vec<Vec<u8>>>> {
+    let dialect = dialect(delimiter);
+    let bytes = [&b"\"".repeat(before), text, b"\""].concat();
+    let mut batch = Batch::default();
+    batch.begin(&dialect.fields, bytes);
+    rows::split(&dialect, &mut batch, before..before + text.len()).unwrap();
+    let cells = |row| {
+        let cell = |&field| batch.cell(field, row).to_vec();
+        (!batch.is_malformed(row)).then(|| dialect.fields.iter().map(cell).collect::<Vec<_>>())
+    };
+    (0..batch.len()).map(cells).collect()
+}
+
+#[test]
+fn what_is_unusual_is_seen_wherever_it_stands() {
+    let cells = [
+        "\"a\"b",
+        "\"a\" ",
+        "\"a\"\r",
+        "\"a\"\"b\"",
+        "\"a,b\"",
+        "\"a\nb\"",
+        "\"a\r\nb\"",
+        "\"\"",
+        "a\"b",
+        "a\rb",
+        "a\r",
+        "\"a\"\r\r",
+    ];
+    for (cell, length) in cells.iter().flat_map(|cell| (0..2 * 64 + 2).map(move |at| (cell, at))) {
+        let usual = format!("1,2,{},4\n", "x".repeat(length));
+        for unusual in
+            [format!("{cell},2,3,4\n"), format!("1,2,3,{cell}\n"), format!("1,{cell},\"3\",4\r\n")]
+        {
+            let text = [&usual, &unusual, "1,2,3,4\n"].concat();
+            let end = cut_by_definition(text.as_bytes(), Some(b',')).unwrap();
+            let text = &text.as_bytes()[..end];
+            let expected = rows_by_definition(&dialect(Some(b',')), text);
+            assert_eq!(rows_split(text, Some(b','), 0), expected, "{cell:?} behind {length}");
+        }
+    }
+}
+
 fn dialect(delimiter: Option<u8>) -> Dialect {
     Dialect {
         at: Place { role: Role::List, location: Location::Stdin },
@@ -103,14 +147,20 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(String::into_bytes)
 }
 
-/// Text as machines write it, with a row now and then that has a cell too few or too many.
+/// Text as machines write it, with or without quotes and carriage returns, and with a row now and
+/// then that has a cell too few or too many, or a quote where none should be.
 fn plain_text() -> impl Strategy<Value = Vec<u8>> {
     let row = prop_oneof![
         30 => prop::collection::vec("[a-c0-9 +]{0,9}", 4),
+        10 => prop::collection::vec("\"[a-c0-9,;\r\n]{0,9}\"", 4),
         1 => prop::collection::vec("[a-c;\r]{0,5}", 0..7),
+        1 => prop::collection::vec("[a-c\"]{0,5}", 4),
     ];
-    let row = row.prop_map(|cells| cells.join(",") + "\n");
-    prop::collection::vec(row, 0..40).prop_map(|rows| rows.concat().into_bytes())
+    let text = |end: &'static str| {
+        let row = row.clone().prop_map(move |cells| cells.join(",") + end);
+        prop::collection::vec(row, 0..60).prop_map(|rows| rows.concat().into_bytes())
+    };
+    prop_oneof![text("\n"), text("\r\n")]
 }
 
 proptest! {
@@ -134,16 +184,7 @@ proptest! {
         before in 0..70_usize,
     ) {
         let end = cut_by_definition(&text, delimiter).unwrap_or(0);
-        let dialect = dialect(delimiter);
-        let expected = rows_by_definition(&dialect, &text[..end]);
-        let bytes = [&b"\"".repeat(before), &text[..end], b"\""].concat();
-        let mut batch = Batch::default();
-        batch.begin(&dialect.fields, bytes);
-        rows::split(&dialect, &mut batch, before..before + end).unwrap();
-        let cells = |row| {
-            let cell = |&field| batch.cell(field, row).to_vec();
-            (!batch.is_malformed(row)).then(|| dialect.fields.iter().map(cell).collect::<Vec<_>>())
-        };
-        prop_assert_eq!((0..batch.len()).map(cells).collect::<Vec<_>>(), expected);
+        let expected = rows_by_definition(&dialect(delimiter), &text[..end]);
+        prop_assert_eq!(rows_split(&text[..end], delimiter, before), expected);
     }
 }
