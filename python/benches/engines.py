@@ -49,6 +49,7 @@ import tasks  # noqa: E402
 import worlds  # noqa: E402
 from clusters import Engine  # noqa: E402
 from phonematch import _native  # noqa: E402
+from phonematch.spark import published_folder  # noqa: E402
 from run import git, machine  # noqa: E402
 
 PACKAGES = ["pyspark", "pysail", "duckdb", "pyarrow"]
@@ -155,13 +156,16 @@ def matchers(world, engines):
     one = ["match", "--job", job, "--threads", CORES, "--quiet"]
 
     def of_run(_):
-        return set(pq.read_table(out / "matches.parquet")["token"].to_pylist())
+        table = pq.read_table(f"{published_folder(out)}/matches.parquet", columns=["token"])
+        return set(table["token"].to_pylist())
 
     def of_numbers(numbers):
         return naive.tokens(numbers, world.secret, "house")
 
     def writing(engine):
-        return lambda: engine.call(tasks.write, world, out, list_id="list")
+        # Sail has no cache.
+        scratch = engine.folder / "local" if engine.name == "sail" else None
+        return lambda: engine.call(tasks.write, world, out, list_id="list", scratch=scratch)
 
     ways = {"one machine": Way(fresh(out, lambda: worlds.phonematch_command(*one)), of_run)}
     for name, engine in engines.items():

@@ -44,7 +44,7 @@ def test_settings_are_those_of_the_command_flags_before_variables_before_the_fil
     job_of, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PHONEMATCH_IF_EXISTS", "skip")
-    job = job_of("--out", "elsewhere", "--without", "advertiser_figures")
+    job = job_of("--scratch", "s3://tmp", "--out", "elsewhere", "--without", "advertiser_figures")
     entry.check_settings(job)
     here = tmp_path / "jobs"
     exported = tables.File("export/*.parquet", str(here / "export" / "*.parquet"))
@@ -54,7 +54,7 @@ def test_settings_are_those_of_the_command_flags_before_variables_before_the_fil
     assert job.get("lists.1.country") == "DE"
     assert job.get("if_exists") == "skip"
     assert not job.path("out").startswith(str(here))
-    assert job.without == ["advertiser_figures"]
+    assert job.without == ["advertiser_figures"] and job.scratch == "s3://tmp"
     assert entry._secret(job) == str(here / "secret.key")
     assert tables.stem(job.files("lists.1.files")[0].path) == "spring"
     assert tables.stem("lists/*.parquet") is None

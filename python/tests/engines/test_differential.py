@@ -46,10 +46,18 @@ PAIRS = [("spark", "ads"), ("spark", "friend_suggestions"), ("connect", "anti_sp
 PAIRS += [("connect", "ads"), *(("sail", purpose) for purpose in PURPOSES)]
 
 
+# Where tables wait in a scratch folder: on the engine that has no cache, and on one that has.
+SCRATCHED = [("spark", "ads"), ("sail", "friend_suggestions"), ("sail", "ads")]
+
+
 @pytest.mark.parametrize(("name", "purpose"), PAIRS)
-def test_an_engine_says_what_one_machine_says(started, world, expected, name, purpose):
-    answer = started(name).call(tasks.match, world.of(purpose))
+def test_an_engine_says_what_one_machine_says(started, world, expected, tmp_path, name, purpose):
+    scratch = tmp_path / "scratch" if (name, purpose) in SCRATCHED else None
+    answer = started(name).call(tasks.match, world.of(purpose), scratch=scratch)
     answers.must_be_alike(answer, expected[purpose])
+    if scratch is not None:
+        assert scratch.stat().st_mode & 0o777 == 0o700
+        assert not list(scratch.iterdir()), "what waited is deleted"
 
 
 def test_every_no_is_in_some_other_spelling_somewhere(world, expected, tmp_path):

@@ -24,10 +24,11 @@ from .run import prepare
 from .scope import ADVERTISER_FIGURES, check_scope, rules_of
 
 USAGE = """usage: submit.py --job JOB.toml [flags of `phonematch match`] [--without
-advertiser_figures]
+advertiser_figures] [--scratch DIR]
 
 Runs a job of `phonematch match` on Spark. The secret's file is read by executors, by the path that
-the job gives it. Exit codes are the command's."""
+the job gives it. Tables that are used several times wait in the engine's cache, or in DIR. Exit codes
+are the command's."""
 
 #: Settings that change what one machine does, and that an engine has no part in.
 _ONE_MACHINE = {
@@ -50,6 +51,7 @@ class Job:
     #: Folders that paths of a setting start from.
     bases: dict[str, Path]
     without: list[str] = field(default_factory=list)
+    scratch: str | None = None
 
     def get(self, name: str) -> Any:
         return self.settings.get(name)
@@ -71,16 +73,13 @@ class Job:
 def read_job(words: list[str]) -> Job:
     """Reads a job as the command does; an error of the command's ends this program with its
     code."""
-    words, without = list(words), []
-    while "--without" in words:
-        at = words.index("--without")
-        without += words[at + 1 : at + 2]
-        del words[at : at + 2]
+    words = list(words)
+    without, scratch = _taken(words, "--without"), _taken(words, "--scratch")
     show = [_command(), "config", "show", *words, "--json"]
     done = subprocess.run(show, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CommandRefused(done.returncode, done.stderr.strip())
-    job = Job({}, {}, without)
+    job = Job({}, {}, without, scratch[-1] if scratch else None)
     for row in json.loads(done.stdout.splitlines()[-1])["settings"]:
         table, is_column, field_name = row["setting"].rpartition(".columns.")
         if is_column and not table.startswith("policy"):
@@ -90,6 +89,16 @@ def read_job(words: list[str]) -> Job:
         if row["from"]["layer"] == "file":
             job.bases[row["setting"]] = Path(row["from"]["file"]).resolve().parent
     return job
+
+
+def _taken(words: list[str], flag: str) -> list[str]:
+    """The values of a flag, which is taken out of the words."""
+    values = []
+    while flag in words:
+        at = words.index(flag)
+        values += words[at + 1 : at + 2]
+        del words[at : at + 2]
+    return values
 
 
 class CommandRefused(RunError):
@@ -215,6 +224,7 @@ def run(words: list[str]) -> dict[str, Any]:
             purpose=job.get("purpose"),
             secret_file=secret_file,
             without=job.without,
+            scratch=job.scratch,
         ) as done:
             done.check_gates(_gates(job))
             name = job.get("name") or "phonematch"

@@ -14,6 +14,7 @@ from phonematch import _native
 from . import inputs as reading
 from .counting import Counting, count_opt_outs, list_reports
 from .errors import AuditFailed, DataRefused, OptOutsRefused, named
+from .holding import Cached, Written
 from .inputs import Input, ListInput, OptOutInput, union
 from .joining import Join
 from .leaving import Leaving
@@ -38,28 +39,34 @@ def _with_seal(text: str) -> str:
 class Run:
     """A run whose inputs were found fit. Its tables are computed when they are asked for.
 
-    Tables that are used several times are cached by the engine; `close` gives them back.
+    Tables that are used several times wait in the engine's cache, or in a scratch folder; `close`
+    gives them back.
     """
 
     def __init__(
-        self, given: reading.Inputs, rules: Any, keys: Keys, today: str, without: list[str]
+        self,
+        given: reading.Inputs,
+        rules: Any,
+        keys: Keys,
+        today: str,
+        without: list[str],
+        held: Cached | Written,
     ) -> None:
         self.rules = rules
         self.without = without
         self.today = today
-        self._held: list[Any] = []
-        self._join = Join(given, keys, self._hold)
+        self._held = held
+        self._join = Join(given, keys, held.hold)
         kind = LeavingPairs if rules.takes_pairs else Leaving
         self._leaving = kind(self._join, rules, today)
-        with named():
-            self._opt_outs = count_opt_outs(self._join.said_no, given.opt_outs)
-            self._check_opt_outs()
-            self._check_lists()
-
-    def _hold(self, frame: Any) -> Any:
-        frame = frame.persist()
-        self._held.append(frame)
-        return frame
+        try:
+            with named():
+                self._opt_outs = count_opt_outs(self._join.said_no, given.opt_outs)
+                self._check_opt_outs()
+                self._check_lists()
+        except BaseException:
+            self.close()
+            raise
 
     def _check_opt_outs(self) -> None:
         """Nobody's no is lost: the run refuses opt-outs that are empty or stay unread."""
@@ -289,10 +296,8 @@ class Run:
             raise DataRefused("; ".join(broken))
 
     def close(self) -> None:
-        """Gives back what the engine keeps for the run."""
-        for frame in self._held:
-            frame.unpersist()
-        self._held.clear()
+        """Gives back what is kept for the run: its tables, but `write`'s, are no more."""
+        self._held.close()
 
     def __enter__(self) -> Run:
         return self
@@ -311,6 +316,7 @@ def prepare(
     secret_file: str | os.PathLike[str],
     as_of: Any = None,
     without: Iterable[str] = (),
+    scratch: str | os.PathLike[str] | None = None,
 ) -> Run:
     """As `match`, of inputs that say for themselves how they are to be read."""
     rules, text = rules_of(policy, purpose)
@@ -325,7 +331,8 @@ def prepare(
     keys = Keys(text, os.fspath(secret_file), given.both_forms)
     if given.keyed is not None and given.store is None:
         reading.check_keyed(accounts[0].frame, rules, keys)
-    return Run(given, rules, keys, day_of(as_of), sorted(without))
+    held = Cached() if scratch is None else Written(scratch)
+    return Run(given, rules, keys, day_of(as_of), sorted(without), held)
 
 
 def match(
@@ -342,6 +349,7 @@ def match(
     opt_out_country: str | None = None,
     as_of: Any = None,
     without: Iterable[str] = (),
+    scratch: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Matches tables of an engine as `phonematch match` matches files.
 
@@ -359,6 +367,9 @@ def match(
         opt_out_country: the same of opt-outs.
         as_of: the run's day: a date, or an instant with a time zone; UTC's today if None.
         without: what the run does without of what stays on one machine: `advertiser_figures`.
+        scratch: a folder, or its address, as driver and executors see it, where tables wait that are
+            used several times, until `close`: for an engine without a cache, such as Sail. None:
+            the engine's cache.
 
     Returns:
         A `Run`; its opt-outs were read and found fit, and its lists hold what their columns say.
@@ -378,6 +389,7 @@ def match(
         secret_file=secret_file,
         as_of=as_of,
         without=without,
+        scratch=scratch,
     )
 
 

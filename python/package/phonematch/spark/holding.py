@@ -1,0 +1,65 @@
+"""Where do tables wait that a run uses several times?
+
+In the engine's own cache; or, for an engine that has none, such as Sail, as Parquet in a scratch
+folder. Without either an engine computes such a table anew for each use, keys and all: with the same
+answer, many times as slowly. What waits holds match keys and what is known of accounts, no number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import uuid
+from typing import Any
+
+from .errors import named
+from .landing import is_local, make_folder, open_store
+
+
+class Cached:
+    """Tables in the engine's cache, computed when they are first used."""
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+
+    def hold(self, frame: Any) -> Any:
+        """The same table, kept once it was computed."""
+        frame = frame.persist()
+        self._held.append(frame)
+        return frame
+
+    def close(self) -> None:
+        """Gives all of them back."""
+        for frame in self._held:
+            frame.unpersist()
+        self._held.clear()
+
+
+class Written:
+    """Tables in a folder of the run's own within a scratch folder, computed when they are held. A
+    local folder is its owner's alone, so there driver and executors run as one account."""
+
+    def __init__(self, scratch: str | os.PathLike[str]) -> None:
+        address = os.fspath(scratch)
+        self._store, path = open_store(address)
+        run = uuid.uuid4().hex
+        self._path = posixpath.join(path, run)
+        local = is_local(self._store)
+        self._address = f"file://{self._path}" if local else f"{address.rstrip('/')}/{run}"
+        self._count = 0
+
+    def hold(self, frame: Any) -> Any:
+        """The same table, read from where it was written to."""
+        if self._count == 0:
+            make_folder(self._store, self._path)
+        self._count += 1
+        place = f"{self._address}/{self._count}"
+        with named():
+            frame.write.parquet(place)
+            return frame.sparkSession.read.schema(frame.schema).parquet(place)
+
+    def close(self) -> None:
+        """Deletes the folder."""
+        with contextlib.suppress(FileNotFoundError):
+            self._store.delete_dir(self._path)
