@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use phonematch::key::Secret;
+use phonematch::report::{SEAL_PLACE, seal, sealed};
+use serde_json::json;
 
 use crate::support::{
-    Outcome, Scene, files_under, finish, mode, phonematch, published_bytes, wait_for,
+    Outcome, SECRET_HEX, Scene, files_under, finish, mode, phonematch, published_bytes, wait_for,
 };
 
 /// The run was refused: this exit code, no output, and one line that names the file, says what
@@ -356,6 +359,39 @@ fn a_previous_run_that_was_changed_is_no_ground_to_go_on() {
     fs::remove_file(scene.at("run-1/report.json")).unwrap();
     scene.run(&["--out", "run-2", "--quiet"]).must_end_with(65);
     scene.publish(&["--out", "run-2", "--previous", "none"]);
+}
+
+/// What Spark writes in the place where this program publishes is nobody's previous run; still, of one
+/// that says it was sealed under our secret the seal must be right.
+#[test]
+fn a_run_of_an_engine_is_passed_over_and_one_that_was_changed_is_not() {
+    let scene = Scene::small();
+    scene.publish(&["--out", "run-1"]);
+    let key_id = scene.manifest("run-1")["key_id"].as_str().unwrap().to_owned();
+    let secret = Secret::from_file_content(SECRET_HEX.as_bytes()).unwrap();
+    let text = |key_id: &str| {
+        json!({"format": 1, "layout": "parts", "key_id": key_id, "seal": SEAL_PLACE})
+            .to_string()
+            .replace("\"seal\":", "\"seal\": ")
+    };
+    fs::create_dir(scene.at("run-engine")).unwrap();
+    let unsealed = text(&key_id);
+    scene.write("run-engine/manifest.json", &unsealed);
+    let outcome = scene.run(&["--out", "run-2", "--quiet"]).must_end_with(65);
+    assert!(outcome.stderr.contains("run-engine"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("was changed"), "{}", outcome.stderr);
+    for (at, of_engine) in
+        [sealed(&unsealed, &seal(&unsealed, &secret)), text("another")].into_iter().enumerate()
+    {
+        scene.write("run-engine/manifest.json", &of_engine);
+        let (out, before) = (format!("run-{}", at + 2), format!("run-{}/manifest.json", at + 1));
+        scene.publish(&["--out", &out]);
+        let followed = blake3::hash(scene.read(&before).as_bytes()).to_hex();
+        assert_eq!(scene.manifest(&out)["previous"]["blake3"], json!(followed.as_str()));
+    }
+    let asked = ["--out", "run-9", "--quiet", "--previous", "run-engine"];
+    let outcome = scene.run(&asked).must_end_with(65);
+    assert!(outcome.stderr.contains("an engine"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -80,6 +80,13 @@ pub struct PreviousDigest {
     pub blake3: String,
 }
 
+/// What of an engine's manifest tells that it is one.
+#[derive(Deserialize)]
+struct OfAnEngine {
+    format: u32,
+    layout: String,
+}
+
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +174,14 @@ impl Manifest {
     #[must_use]
     pub fn read(path: &Path) -> Option<Self> {
         Self::of(&std::fs::read(path).ok()?)
+    }
+
+    /// Whether a text is the manifest of a run that an engine such as Spark made: its tables are in
+    /// parts, and of its inputs it knows less. None of this format's runs follows one.
+    #[must_use]
+    pub fn is_of_an_engine(text: &[u8]) -> bool {
+        let manifest: Option<OfAnEngine> = serde_json::from_slice(text).ok();
+        manifest.is_some_and(|it| it.format == 1 && it.layout == "parts")
     }
 
     /// A manifest from its text.

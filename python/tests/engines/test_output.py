@@ -1,6 +1,7 @@
 """What is written is written once: again, after a crash, or on another engine, the same bytes."""
 
 import hashlib
+import json
 import stat
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def test_a_run_is_written_with_the_manifest_last(started, world, tmp_path, name)
     expected = answers.of_one_machine(world, tmp_path / "one")
     assert answers.people(answers.of_folder(out)) == answers.people(expected)
     assert answers.rows(answers.of_folder(out)) == answers.rows(expected)
+    # One machine, publishing beside it, knows the seal, and follows its own.
+    job = world.job(tmp_path / "two")
+    worlds.phonematch_command("match", "--job", job, "--previous", "auto", "--quiet")
+    follows = json.loads((tmp_path / "two" / "manifest.json").read_text())["previous"]
+    assert len(follows["blake3"]) == 64
 
 
 def test_a_run_that_is_written_again_is_the_same(started, world, tmp_path):

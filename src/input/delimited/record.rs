@@ -1,7 +1,7 @@
 //! Where does a record end, and where its cells: the definition.
 //!
 //! One record at a time, byte for byte after RFC 4180 and what is met in the field. The header is
-//! read so, and every row with a quoted cell; `cut` and `rows` come to the same by shorter ways and
+//! read so, and every row that is unusual; `cut` and `regular` come to the same by shorter ways and
 //! fall back to this one.
 
 use std::ops::Range;
