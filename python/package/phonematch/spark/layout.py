@@ -21,8 +21,10 @@ in the house.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import posixpath
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -157,15 +159,19 @@ class Store:
 
         following = replace(self, state=replace(self.state, version=self.state.version + 1))
         rules = _native.Rules(self.keys.policy)
-        with named():
-            fresh = self._keyed(rules, changed, account_id)
-            leaving = fresh.select("account")
-            if gone is not None:
-                ids = self._accounts_in(gone, account_id)
-                leaving = leaving.unionByName(ids)
-                fresh = self._but_gone(fresh, ids)
-            for name, key in TABLES:
-                following._write(name, self._kept(name, leaving), _indexed(name, fresh), key)
+        # Both tables are made of it, and what leaves them too: keyed once.
+        keyed = self._keyed(rules, changed, account_id).persist()
+        try:
+            with named():
+                fresh, leaving = keyed, keyed.select("account")
+                if gone is not None:
+                    ids = self._accounts_in(gone, account_id)
+                    leaving = leaving.unionByName(ids)
+                    fresh = self._but_gone(fresh, ids)
+                for name, key in TABLES:
+                    following._write(name, self._kept(name, leaving), _indexed(name, fresh), key)
+        finally:
+            keyed.unpersist()
         following._publish()
         following._delete_older()
         return following
@@ -214,6 +220,12 @@ class Store:
         from pyspark.sql import functions as F
 
         bucket = F.coalesce(self._bucket(key), F.lit(NO_KEY))
+        # What a run left of this version that died: an engine may be set to keep other buckets.
+        files, folder = landing.open_store(self._path(name))
+        if landing.is_there(files, folder):
+            files.delete_dir(folder)
+        # Engines make files and folders by the account's own mask, so nobody else may enter.
+        landing.make_folder(files, posixpath.dirname(folder))
 
         def in_bucket(rows: Any) -> Any:
             # Spark takes a column of folders that are named 00 to 99 for numbers.
@@ -225,10 +237,8 @@ class Store:
 
     def _publish(self) -> None:
         files, folder = landing.open_store(self.folder)
-        state, beside = f"{folder}/{STATE}", f"{folder}/.{STATE}"
-        with files.open_output_stream(beside) as out:
-            out.write(json.dumps(asdict(self.state), indent=2).encode() + b"\n")
-        files.move(beside, state)
+        text = json.dumps(asdict(self.state), indent=2) + "\n"
+        landing.land(files, f"{folder}/{STATE}", io.BytesIO(text.encode()))
 
     def _delete_older(self) -> None:
         from pyarrow.fs import FileSelector, FileType
