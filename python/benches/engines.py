@@ -55,8 +55,6 @@ from run import git, machine  # noqa: E402
 PACKAGES = ["pyspark", "pysail", "duckdb", "pyarrow"]
 # What a messenger has, and what its advertisers' lists add up to.
 ACCOUNTS, LIST_ROWS = 3_000_000_000, 10_000_000_000
-# Of `docs/how-to/large-lists.md`: what a list row takes in memory.
-LIST_ROW_BYTES = 40
 CORES = 2
 SIZES = ["memory", "disk", "bytes_shuffled"]
 SPARK = "Spark as local-cluster[2,1,1024], logs at WARN"
@@ -321,19 +319,17 @@ def estimate(args, result):
     rows, of = args.accounts + args.list, ACCOUNTS + LIST_ROWS
     lines = [
         f"estimate for {ACCOUNTS} accounts x {LIST_ROWS} list rows: the time above that of a world",
-        "of 2 000 accounts, a row, times the rows; nothing larger was run, and a cluster's network",
-        "and disks are not in it",
+        "of 2 000 accounts, a row, times the rows, all rows alike, though one of a list costs more;",
+        "nothing larger was run, and a cluster's network and disks are not in it",
     ]
     for name in ("one machine", "spark", "sail"):
         spent = median(result.match[name]) - median(result.fixed[name])
         hours = spent * CORES / rows * of / 3600
-        line = f"{name:<14}{hours:>9.0f} core hours"
+        line = f"{name:<14}{hours:>9.1f} core hours"
         if name == "one machine":
-            memory = LIST_ROWS * LIST_ROW_BYTES / 1e9
-            line += f", {hours / 64:.1f} h on 64 cores; {memory:.0f} GB of memory for the lists,"
-            line += " or passes over the export (--memory)"
+            line += f", {hours / 64:.2f} h on 64 cores; finer, with memory, in the README"
         else:
-            line += f", {hours / 1000:.1f} h on 1000 cores"
+            line += f", {hours / 1000:.2f} h on 1000 cores"
         if shuffled := median(result.match[name], "bytes_shuffled"):
             line += f"; {shuffled / rows * of / 1e12:.1f} TB through shuffles"
         lines.append(line)
