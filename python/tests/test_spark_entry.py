@@ -6,6 +6,7 @@ import re
 import pytest
 from conftest import ROOT
 from phonematch.spark import Refused, SecretUnreadable, entry, scope, tables
+from phonematch.spark.errors import RunError
 
 JOB = """
 name = "nightly"
@@ -55,6 +56,10 @@ def test_settings_are_those_of_the_command_flags_before_variables_before_the_fil
     assert job.get("if_exists") == "skip"
     assert not job.path("out").startswith(str(here))
     assert job.without == ["advertiser_figures"] and job.scratch == "s3://tmp"
+    for words in (["--scratch"], ["--scratch", ""], ["--without", "--scratch", "tmp"]):
+        with pytest.raises(RunError) as raised:
+            job_of(*words)
+        assert raised.value.exit_code == 2
     assert entry._secret(job) == str(here / "secret.key")
     assert tables.stem(job.files("lists.1.files")[0].path) == "spring"
     assert tables.stem("lists/*.parquet") is None

@@ -221,6 +221,39 @@ def die_while_taking_in(session, world, folder, changed, gone):
         take_in(session, world, folder, changed, gone)
 
 
+def take_in_twice(session, world, folder, changed, gone):
+    """A night taken in by a store that another has made older meanwhile."""
+    store = opened(session, world, folder)
+    frames = [session.read.parquet(str(path)) for path in (changed, gone)]
+    store.apply(*frames)
+    store.apply(*frames)
+
+
+def take_in_while_another_does(session, world, folder, changed, gone):
+    """Two drivers at once: the other is done when this one has written its tables."""
+    from unittest import mock
+
+    from phonematch.spark import layout
+
+    store, write, names = opened(session, world, folder), layout.Store._write, []
+
+    def written(self, name, *rest):
+        write(self, name, *rest)
+        names.append(name)
+        if len(names) == len(layout.TABLES):
+            take_in(session, world, folder, changed, gone)
+
+    frames = [session.read.parquet(str(path)) for path in (changed, gone)]
+    with mock.patch.object(layout.Store, "_write", written):
+        store.apply(*frames)
+
+
+def match_and_leave(session, world, scratch):
+    """A run that is never closed: what waited for it stays in the scratch folder."""
+    run = run_of(session, world, scratch=scratch)
+    return run.matches.count() + run.rejects.count() + len(run.report()["inputs"])
+
+
 def plan_of_delta(session, world, folder, changed):
     """The physical plan of what a delta leaves of a store's rows."""
     store = opened(session, world, folder)

@@ -1,6 +1,7 @@
 """Accounts that were keyed before: the same people, and the export is not moved."""
 
 import re
+import stat
 
 import pyarrow.parquet as pq
 import pytest
@@ -49,7 +50,8 @@ def test_a_store_of_one_engine_serves_another(started, stores, world, expected):
 
 
 def test_a_bucket_holds_the_keys_of_its_name(stores):
-    folder = stores("sail") / "v000001"
+    (folder,) = (path for path in stores("sail").iterdir() if path.is_dir())
+    assert folder.name.startswith("v000001-") and stat.S_IMODE(folder.stat().st_mode) == 0o700
     for table, key in (("rows", "person"), ("digits", "digits")):
         names = {path.name for path in (folder / table).iterdir() if path.is_dir()}
         assert {f"bucket=b{digit}" for digit in "0123456789abcdef"} <= names
@@ -108,8 +110,23 @@ def test_a_delta_is_as_good_as_a_new_export(started, world, night, tmp_path, nam
     # What the night said is so already: taken in again it changes nothing.
     assert engine.call(tasks.take_in, world, store, *delta) == 3
     answers.must_be_alike(engine.call(tasks.match_keyed, world, store), expected)
-    versions = sorted(path.name for path in store.iterdir() if path.is_dir())
-    assert versions == ["v000002", "v000003"]
+    # The first is deleted; of the second there are two, and nobody knows that one is dead.
+    folders = [path for path in store.iterdir() if path.is_dir()]
+    assert sorted(path.name.split("-")[0] for path in folders) == ["v000002", "v000002", "v000003"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+
+
+def test_a_night_that_another_overtook_is_refused(started, world, night, tmp_path):
+    """Or what the other took in would be lost, every no in it too."""
+    engine, store = started("sail"), tmp_path / "store"
+    engine.call(tasks.keyed, world, store)
+    delta = night / "changed.parquet", night / "gone.parquet"
+    for overtake in (tasks.take_in_twice, tasks.take_in_while_another_does):
+        before = engine.call(tasks.version_of, world, store)
+        with pytest.raises(Failed) as raised:
+            engine.call(overtake, world, store, *delta)
+        assert raised.value.kind == "OutputExists" and "another version" in raised.value.text
+        assert engine.call(tasks.version_of, world, store) == before + 1
 
 
 def test_the_export_is_not_shuffled(started, stores, world, night):

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import answers
@@ -68,6 +69,14 @@ def test_nothing_that_an_engine_leaves_holds_what_was_planted(
     report = engine.call(tasks.write, world, tmp_path / "out")
     assert len(answers.people(answers.of_folder(tmp_path / "out"))) == 6
     fail_in_every_way(engine, world, tmp_path)
+    # What waits in a scratch folder is packed: it is searched unpacked.
+    engine.call(tasks.match_and_leave, world, tmp_path / "scratch")
+    tables = [pq.read_table(path) for path in (tmp_path / "scratch").rglob("*.parquet")]
+    assert sum(table.num_rows for table in tables) > 20
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "rows").write_text(repr([table.to_pylist() for table in tables]))
+    found, _ = planted.found_in(tmp_path / "unpacked", wanted)
+    assert found == []
     found, searched = planted.found_in(engine.folder, wanted)
     assert found == []
     found, _ = planted.found_in(tmp_path / "out", wanted)
@@ -85,10 +94,12 @@ def fail_in_every_way(engine, world, tmp_path):
     wrong = tmp_path / "wrong.key"
     wrong.write_text("not a secret, and none to be shown")
     wrong.chmod(0o600)
-    for secret in (wrong, tmp_path / "nowhere.key"):
+    waiting = tmp_path / "waiting"
+    for secret, scratch in ((wrong, None), (wrong, waiting), (tmp_path / "nowhere.key", waiting)):
         with pytest.raises(Failed) as raised:
-            engine.call(tasks.match, world, secret_file=str(secret))
+            engine.call(tasks.match, world, secret_file=str(secret), scratch=scratch)
         assert raised.value.kind == "SecretUnreadable"
+    assert not list(waiting.iterdir()), "nothing waits for a run that was refused"
     with pytest.raises(Failed) as raised:
         engine.call(tasks.match_mistyped, world)
     assert raised.value.kind == "DataRefused"

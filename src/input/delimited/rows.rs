@@ -100,7 +100,10 @@ impl Rows<'_> {
         let Scan::Record { len, quotes: Quotes::Absent | Quotes::Closed } = scanned else {
             return Err(InputError::UnclosedQuote { at: at(), row });
         };
-        let (record, next) = (start..start + len, start + len + 1);
+        let record = start..start + len;
+        // CRLF is one line end: the next row begins behind it.
+        let is_crlf = self.text.get(record.end..record.end + 2) == Some(b"\r\n");
+        let next = record.end + 1 + usize::from(is_crlf);
         if record.is_empty() {
             return Ok(next);
         }

@@ -30,6 +30,9 @@ Runs a job of `phonematch match` on Spark. The secret's file is read by executor
 the job gives it. Tables that are used several times wait in the engine's cache, or in DIR. Exit codes
 are the command's."""
 
+#: The command's exit code for words that it does not understand.
+_USAGE_ERROR = 2
+
 #: Settings that change what one machine does, and that an engine has no part in.
 _ONE_MACHINE = {
     "sample": "a sample is drawn by `phonematch match`",
@@ -92,11 +95,17 @@ def read_job(words: list[str]) -> Job:
 
 
 def _taken(words: list[str], flag: str) -> list[str]:
-    """The values of a flag, which is taken out of the words."""
+    """The values of a flag, which is taken out of the words.
+
+    Raises CommandRefused, as the command does, where it has none.
+    """
     values = []
     while flag in words:
         at = words.index(flag)
-        values += words[at + 1 : at + 2]
+        found = [word for word in words[at + 1 : at + 2] if word and not word.startswith("--")]
+        if not found:
+            raise CommandRefused(_USAGE_ERROR, f"{flag} has no value")
+        values += found
         del words[at : at + 2]
     return values
 

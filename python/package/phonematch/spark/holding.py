@@ -7,13 +7,13 @@ answer, many times as slowly. What waits holds match keys and what is known of a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import posixpath
 import uuid
+import warnings
 from typing import Any
 
-from .errors import named
+from .errors import Refused, named
 from .landing import is_local, make_folder, open_store
 
 
@@ -22,15 +22,21 @@ class Cached:
 
     def __init__(self) -> None:
         self._held: list[Any] = []
+        self._is_closed = False
 
     def hold(self, frame: Any) -> Any:
-        """The same table, kept once it was computed."""
+        """The same table, kept once it was computed.
+
+        Raises Refused after `close`: nobody would give it back.
+        """
+        _check_open(self._is_closed)
         frame = frame.persist()
         self._held.append(frame)
         return frame
 
     def close(self) -> None:
         """Gives all of them back."""
+        self._is_closed = True
         for frame in self._held:
             frame.unpersist()
         self._held.clear()
@@ -48,9 +54,14 @@ class Written:
         local = is_local(self._store)
         self._address = f"file://{self._path}" if local else f"{address.rstrip('/')}/{run}"
         self._count = 0
+        self._is_closed = False
 
     def hold(self, frame: Any) -> Any:
-        """The same table, read from where it was written to."""
+        """The same table, read from where it was written to.
+
+        Raises Refused after `close`: nobody would delete it.
+        """
+        _check_open(self._is_closed)
         if self._count == 0:
             make_folder(self._store, self._path)
         self._count += 1
@@ -60,6 +71,16 @@ class Written:
             return frame.sparkSession.read.schema(frame.schema).parquet(place)
 
     def close(self) -> None:
-        """Deletes the folder."""
-        with contextlib.suppress(FileNotFoundError):
+        """Deletes the folder. Where that fails it warns: what the run came to stands all the same."""
+        was_closed, self._is_closed = self._is_closed, True
+        if was_closed or self._count == 0:
+            return
+        try:
             self._store.delete_dir(self._path)
+        except OSError:
+            warnings.warn(f"the scratch folder {self._path} is left: delete it", stacklevel=3)
+
+
+def _check_open(is_closed: bool) -> None:
+    if is_closed:
+        raise Refused("the run was closed: begin another")

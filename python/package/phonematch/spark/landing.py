@@ -16,6 +16,8 @@ import shutil
 import uuid
 from typing import Any
 
+from .errors import Refused
+
 _CHUNK = 1 << 20
 
 #: What a file system says that has no hard links.
@@ -23,10 +25,15 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 def open_store(address: str) -> tuple[Any, str]:
-    """The file system of a path or address, and the path in it, without a slash at its end."""
+    """The file system of a path or address, and the path in it, without a slash at its end.
+
+    Raises Refused for an address with options, which engines do not read as pyarrow does.
+    """
     from pyarrow import fs
 
     if "://" in address or address.startswith("file:"):
+        if "?" in address:
+            raise Refused("an address has no options: set them where the engine is set up")
         store, path = fs.FileSystem.from_uri(address)
     else:
         store, path = fs.LocalFileSystem(), os.path.abspath(address)

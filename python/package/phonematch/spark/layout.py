@@ -13,8 +13,9 @@ opt-outs to one task, and the task reads the bucket's files itself: no engine ha
 shuffle for it, or in a plan. Where lists hold hashes without plus, a narrow index, in buckets of
 its own, tells whose keys they are first.
 
-A version of the store is a folder, and `layout.json` names the one that counts: it is put in place
-last and in one step, so that a run which dies leaves the store as it was. What is kept of a person
+A version of the store is a folder of its own, and `layout.json` names the one that counts: it is put
+in place last, so that a run which dies leaves the store as it was (on HDFS, which renames over
+nothing, one that dies just then leaves none). What is kept of a person
 are keys under the secret, never a number; still, they are the same for every recipient and belong
 in the house.
 """
@@ -25,6 +26,8 @@ import io
 import json
 import os
 import posixpath
+import re
+import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -64,6 +67,8 @@ class State:
     """What `layout.json` says. `policy` and `key_id` are those that the rows were keyed by."""
 
     version: int
+    #: The version's folder, named by nobody else.
+    folder: str
     hex_digits: int
     purpose: str
     policy: str
@@ -153,13 +158,16 @@ class Store:
             are deleted.
 
         Raises:
+            OutputExists: the store is at another version by now: another night was taken in.
             DataRefused: a column is missing, or a row has no account.
             SecretUnreadable: an executor cannot read the secret's file.
         """
-
-        following = replace(self, state=replace(self.state, version=self.state.version + 1))
+        self._check_newest()
+        version = self.state.version + 1
+        following = replace(self, state=replace(self.state, version=version, folder=_named(version)))
         rules = _native.Rules(self.keys.policy)
-        # Both tables are made of it, and what leaves them too: keyed once.
+        following._begin()
+        # Both tables are made of it, and what leaves them too: keyed once where there is a cache.
         keyed = self._keyed(rules, changed, account_id).persist()
         try:
             with named():
@@ -172,7 +180,8 @@ class Store:
                     following._write(name, self._kept(name, leaving), _indexed(name, fresh), key)
         finally:
             keyed.unpersist()
-        following._publish()
+        self._check_newest()
+        following._publish(may_replace=True)
         following._delete_older()
         return following
 
@@ -205,7 +214,7 @@ class Store:
         return self.session.read.parquet(self._path(name)).drop("bucket")
 
     def _path(self, name: str) -> str:
-        return f"{self.folder}/v{self.state.version:06}/{name}"
+        return f"{self.folder}/{self.state.folder}/{name}"
 
     def _bucket(self, key: str) -> Any:
         from pyspark.sql import functions as F
@@ -220,12 +229,6 @@ class Store:
         from pyspark.sql import functions as F
 
         bucket = F.coalesce(self._bucket(key), F.lit(NO_KEY))
-        # What a run left of this version that died: an engine may be set to keep other buckets.
-        files, folder = landing.open_store(self._path(name))
-        if landing.is_there(files, folder):
-            files.delete_dir(folder)
-        # Engines make files and folders by the account's own mask, so nobody else may enter.
-        landing.make_folder(files, posixpath.dirname(folder))
 
         def in_bucket(rows: Any) -> Any:
             # Spark takes a column of folders that are named 00 to 99 for numbers.
@@ -233,21 +236,38 @@ class Store:
 
         rows = in_bucket(fresh).repartition("bucket").sortWithinPartitions("bucket", key)
         rows = rows if kept is None else in_bucket(kept).unionByName(rows)
-        rows.write.mode("overwrite").partitionBy("bucket").parquet(self._path(name))
+        rows.write.partitionBy("bucket").parquet(self._path(name))
 
-    def _publish(self) -> None:
+    def _begin(self) -> None:
+        """Makes the version's folder. Engines make what is in it by the account's own mask, so on a
+        disk nobody else may enter."""
+        files, folder = landing.open_store(self.folder)
+        landing.make_folder(files, posixpath.join(folder, self.state.folder))
+
+    def _check_newest(self) -> None:
+        """Raises OutputExists when another version counts by now: what it took in would be lost."""
+        if _read_state(self.folder) != self.state:
+            raise OutputExists(f"{self.folder} is at another version by now: open it again")
+
+    def _publish(self, may_replace: bool) -> None:
         files, folder = landing.open_store(self.folder)
         text = json.dumps(asdict(self.state), indent=2) + "\n"
-        landing.land(files, f"{folder}/{STATE}", io.BytesIO(text.encode()))
+        place = posixpath.join(folder, STATE)
+        try:
+            landing.land(files, place, io.BytesIO(text.encode()), may_replace=may_replace)
+        except FileExistsError:
+            raise OutputExists(f"{self.folder} holds a store of accounts by now") from None
 
     def _delete_older(self) -> None:
+        """Deletes what is older than the version before. What died, or is at work on the same
+        version, is not."""
         from pyarrow.fs import FileSelector, FileType
 
         files, folder = landing.open_store(self.folder)
-        kept = {f"v{self.state.version - back:06}" for back in (0, 1)}
         for found in files.get_file_info(FileSelector(folder)):
-            is_version = found.type == FileType.Directory and found.base_name.startswith("v")
-            if is_version and found.base_name not in kept:
+            version = re.fullmatch("v([0-9]{6,})-[0-9a-f]{32}", found.base_name)
+            is_folder = found.type == FileType.Directory
+            if version and is_folder and int(version[1]) < self.state.version - 1:
                 files.delete_dir(found.path)
 
 
@@ -289,13 +309,14 @@ def create(
     keys = Keys(text, os.fspath(secret_file), both_forms=True)
     session = accounts.sparkSession
     key_id = _key_id(session, keys)
-    state = State(1, hex_digits, purpose, rules.digest, key_id, _native.METADATA_VERSION)
-    store = Store(session, folder, keys, state)
+    names = (purpose, rules.digest, key_id, _native.METADATA_VERSION)
+    store = Store(session, folder, keys, State(1, _named(1), hex_digits, *names))
+    store._begin()
     with named():
         rows = store._keyed(rules, accounts, account_id)
         store._write("rows", None, rows, "person")
         store._write("digits", None, _indexed("digits", store._table("rows")), "digits")
-    store._publish()
+    store._publish(may_replace=False)
     return store
 
 
@@ -340,6 +361,11 @@ def _check(state: State, rules: Any, key_id: str) -> None:
         raise Refused(
             f"the accounts were keyed by another {' and '.join(other)}: key the export anew"
         )
+
+
+def _named(version: int) -> str:
+    """A name for a version's folder that no other try at the version has."""
+    return f"v{version:06}-{uuid.uuid4().hex}"
 
 
 def _read_state(folder: str) -> State | None:

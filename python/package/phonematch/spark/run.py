@@ -296,7 +296,7 @@ class Run:
             raise DataRefused("; ".join(broken))
 
     def close(self) -> None:
-        """Gives back what is kept for the run: its tables, but `write`'s, are no more."""
+        """Gives back what is kept for the run. Its tables are no more; what it wrote stays."""
         self._held.close()
 
     def __enter__(self) -> Run:
