@@ -127,6 +127,8 @@ def test_a_night_that_another_overtook_is_refused(started, world, night, tmp_pat
             engine.call(overtake, world, store, *delta)
         assert raised.value.kind == "OutputExists" and "another version" in raised.value.text
         assert engine.call(tasks.version_of, world, store) == before + 1
+        # What it had written is gone.
+        assert len([path for path in store.iterdir() if path.is_dir()]) == 2
 
 
 def test_the_export_is_not_shuffled(started, stores, world, night):

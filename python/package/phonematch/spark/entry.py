@@ -27,8 +27,8 @@ USAGE = """usage: submit.py --job JOB.toml [flags of `phonematch match`] [--with
 advertiser_figures] [--scratch DIR]
 
 Runs a job of `phonematch match` on Spark. The secret's file is read by executors, by the path that
-the job gives it. Tables that are used several times wait in the engine's cache, or in DIR. Exit codes
-are the command's."""
+the job gives it. Tables that are used several times wait in the engine's cache, or in DIR. Exit
+codes are the command's."""
 
 #: The command's exit code for words that it does not understand.
 _USAGE_ERROR = 2

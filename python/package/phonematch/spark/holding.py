@@ -1,8 +1,9 @@
 """Where do tables wait that a run uses several times?
 
 In the engine's own cache; or, for an engine that has none, such as Sail, as Parquet in a scratch
-folder. Without either an engine computes such a table anew for each use, keys and all: with the same
-answer, many times as slowly. What waits holds match keys and what is known of accounts, no number.
+folder. Without either an engine computes such a table anew for each use, keys and all: with the
+same answer, many times as slowly. What waits holds match keys and what is known of accounts, no
+number.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Written:
             return frame.sparkSession.read.schema(frame.schema).parquet(place)
 
     def close(self) -> None:
-        """Deletes the folder. Where that fails it warns: what the run came to stands all the same."""
+        """Deletes the folder. Where that fails it warns: what the run came to stands."""
         was_closed, self._is_closed = self._is_closed, True
         if was_closed or self._count == 0:
             return

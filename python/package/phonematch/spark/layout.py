@@ -13,8 +13,8 @@ opt-outs to one task, and the task reads the bucket's files itself: no engine ha
 shuffle for it, or in a plan. Where lists hold hashes without plus, a narrow index, in buckets of
 its own, tells whose keys they are first.
 
-A version of the store is a folder of its own, and `layout.json` names the one that counts: it is put
-in place last, so that a run which dies leaves the store as it was (on HDFS, which renames over
+A version of the store is a folder of its own, and `layout.json` names the one that counts: it is
+put in place last, so that a run which dies leaves the store as it was (on HDFS, which renames over
 nothing, one that dies just then leaves none). What is kept of a person
 are keys under the secret, never a number; still, they are the same for every recipient and belong
 in the house.
@@ -22,12 +22,14 @@ in the house.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import posixpath
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -164,13 +166,13 @@ class Store:
         """
         self._check_newest()
         version = self.state.version + 1
-        following = replace(self, state=replace(self.state, version=version, folder=_named(version)))
+        state = replace(self.state, version=version, folder=_named(version))
+        following = replace(self, state=state)
         rules = _native.Rules(self.keys.policy)
-        following._begin()
         # Both tables are made of it, and what leaves them too: keyed once where there is a cache.
         keyed = self._keyed(rules, changed, account_id).persist()
         try:
-            with named():
+            with following._begun(), named():
                 fresh, leaving = keyed, keyed.select("account")
                 if gone is not None:
                     ids = self._accounts_in(gone, account_id)
@@ -178,9 +180,9 @@ class Store:
                     fresh = self._but_gone(fresh, ids)
                 for name, key in TABLES:
                     following._write(name, self._kept(name, leaving), _indexed(name, fresh), key)
+                self._check_newest()
         finally:
             keyed.unpersist()
-        self._check_newest()
         following._publish(may_replace=True)
         following._delete_older()
         return following
@@ -238,11 +240,20 @@ class Store:
         rows = rows if kept is None else in_bucket(kept).unionByName(rows)
         rows.write.partitionBy("bucket").parquet(self._path(name))
 
-    def _begin(self) -> None:
-        """Makes the version's folder. Engines make what is in it by the account's own mask, so on a
-        disk nobody else may enter."""
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Makes the version's folder, and deletes it again if what is done within fails. Engines
+        make what is in it by the account's own mask, so on a disk nobody else may enter."""
         files, folder = landing.open_store(self.folder)
-        landing.make_folder(files, posixpath.join(folder, self.state.folder))
+        place = posixpath.join(folder, self.state.folder)
+        landing.make_folder(files, place)
+        try:
+            yield
+        except BaseException:
+            # Of what is left a later night tells nothing, and deletes it.
+            with contextlib.suppress(OSError):
+                files.delete_dir(place)
+            raise
 
     def _check_newest(self) -> None:
         """Raises OutputExists when another version counts by now: what it took in would be lost."""
@@ -311,8 +322,7 @@ def create(
     key_id = _key_id(session, keys)
     names = (purpose, rules.digest, key_id, _native.METADATA_VERSION)
     store = Store(session, folder, keys, State(1, _named(1), hex_digits, *names))
-    store._begin()
-    with named():
+    with store._begun(), named():
         rows = store._keyed(rules, accounts, account_id)
         store._write("rows", None, rows, "person")
         store._write("digits", None, _indexed("digits", store._table("rows")), "digits")
