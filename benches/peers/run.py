@@ -244,12 +244,24 @@ def hkdf(secret, info):
     return keyed(keyed(bytes(32), secret), info + b"\x01")
 
 
+def asked():
+    """What was asked for on the command line, without the places on this machine."""
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word in ("--data", "--venv", "--out", "--target"):
+            next(words, None)
+        elif not word.startswith(("--data=", "--venv=", "--out=", "--target=")):
+            kept.append(word)
+    return " ".join(kept)
+
+
 def report(args, python, results):
     versions = subprocess.run([python, "-m", "pip", "list", "--format", "freeze"], check=True,
                               capture_output=True, text=True).stdout.split()
     versions = [line for line in versions if line.split("==")[0] in PACKAGES]
     lines = [
-        f"benches/peers/run.py {' '.join(sys.argv[1:])}".rstrip() + f"; commit {git()}",
+        f"benches/peers/run.py {asked()}".rstrip() + f"; commit {git()}",
         f"{machine()}; {', '.join(versions)}",
         f"{args.accounts} accounts x {args.list} list rows of synth, seed 7; {args.threads} threads;"
         f" medians of {args.times}, turn and turn about; peers' list and opt-outs normalised beforehand",

@@ -15,8 +15,7 @@ Nothing else should run on the machine meanwhile.
 
 What is compared is not the same work. DuckDB and the dictionaries know aliases and nothing of
 floors, dates, reports or audits; in DuckDB's time is the reading of numbers, by the wheel. Spark
-and Sail have the same decisions, report and files as one machine, and no audit and no figures for
-advertisers. Sessions of engines are up before a time begins; the command starts in its own.
+and Sail have the same decisions, report and files as one machine, and no figures for advertisers. Sessions of engines are up before a time begins; the command starts in its own.
 
 Memory is the most that a program and all its children had at once, as the system counts it (PSS:
 what is shared is counted once); of what runs in this process, what came on top. Disk is what an

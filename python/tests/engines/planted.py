@@ -30,6 +30,19 @@ def _encoded(data):
         yield coded[4 if shift else 0 : -4]
 
 
+def cells_of(table):
+    """All cells of a table: bytes as they are, also those in lists, and the rest as text."""
+
+    def written(cell):
+        if isinstance(cell, list):
+            return b"".join(map(written, cell))
+        if isinstance(cell, dict):
+            return written(list(cell.values()))
+        return (cell if isinstance(cell, bytes) else repr(cell).encode()) + b"\n"
+
+    return written(table.to_pylist())
+
+
 def found_in(folder, wanted):
     """What was found in the files of a folder, and how many bytes were searched."""
     found, searched = [], 0

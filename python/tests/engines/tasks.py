@@ -248,6 +248,17 @@ def take_in_while_another_does(session, world, folder, changed, gone):
         store.apply(*frames)
 
 
+def match_while_nights_pass(session, world, folder, changed, gone):
+    """A match of a store whose version two nights delete, before its buckets are read."""
+    from phonematch.spark.errors import named
+
+    with run_of(session, world, accounts=opened(session, world, folder)) as run:
+        for _ in range(2):
+            take_in(session, world, folder, changed, gone)
+        with named():
+            return run._join.touched.count()
+
+
 def match_and_leave(session, world, scratch):
     """A run that is never closed: what waited for it stays in the scratch folder."""
     run = run_of(session, world, scratch=scratch)

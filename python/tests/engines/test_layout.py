@@ -114,6 +114,18 @@ def test_a_delta_is_as_good_as_a_new_export(started, world, night, tmp_path, nam
     folders = [path for path in store.iterdir() if path.is_dir()]
     assert sorted(path.name.split("-")[0] for path in folders) == ["v000002", "v000002", "v000003"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+    files = sorted(path.name for path in store.iterdir() if path.is_file())
+    assert files == ["layout-000002.json", "layout-000003.json"]
+
+
+def test_a_match_that_outlives_its_version_is_refused(started, world, night, tmp_path):
+    """Buckets that are gone look as if nobody in them had said no."""
+    engine, store = started("sail"), tmp_path / "store"
+    engine.call(tasks.keyed, world, store)
+    delta = night / "changed.parquet", night / "gone.parquet"
+    with pytest.raises(Failed) as raised:
+        engine.call(tasks.match_while_nights_pass, world, store, *delta)
+    assert raised.value.kind == "DataRefused" and "deleted while" in raised.value.text
 
 
 def test_a_night_that_another_overtook_is_refused(started, world, night, tmp_path):

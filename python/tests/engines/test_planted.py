@@ -1,8 +1,11 @@
 """Planted numbers are in no event log, no executor's or driver's log, no shuffle, no output."""
 
+import hashlib
 import os
+import stat
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -71,12 +74,16 @@ def test_nothing_that_an_engine_leaves_holds_what_was_planted(
     fail_in_every_way(engine, world, tmp_path)
     # What waits in a scratch folder is packed: it is searched unpacked.
     engine.call(tasks.match_and_leave, world, tmp_path / "scratch")
-    tables = [pq.read_table(path) for path in (tmp_path / "scratch").rglob("*.parquet")]
+    (scratch,) = (tmp_path / "scratch").iterdir()
+    assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    tables = [pq.read_table(path) for path in scratch.rglob("*.parquet")]
     assert sum(table.num_rows for table in tables) > 20
-    (tmp_path / "unpacked").mkdir()
-    (tmp_path / "unpacked" / "rows").write_text(repr([table.to_pylist() for table in tables]))
-    found, _ = planted.found_in(tmp_path / "unpacked", wanted)
-    assert found == []
+    digest = hashlib.sha256(ACCOUNTS[0].encode()).digest()
+    for added, is_found in (([], False), ([pa.table({"key": [[digest]]})], True)):
+        unpacked = tmp_path / f"unpacked-{is_found}"
+        unpacked.mkdir()
+        (unpacked / "rows").write_bytes(b"".join(map(planted.cells_of, [*tables, *added])))
+        assert bool(planted.found_in(unpacked, wanted)[0]) is is_found
     found, searched = planted.found_in(engine.folder, wanted)
     assert found == []
     found, _ = planted.found_in(tmp_path / "out", wanted)

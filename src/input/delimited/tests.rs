@@ -124,9 +124,9 @@ fn what_is_unusual_is_seen_wherever_it_stands() {
 
 #[test]
 fn a_row_that_is_longer_than_a_stretch_is_split() {
-    for length in [600, 300_000] {
-        let long = format!("1,\"2\",{},4\n", "x".repeat(length));
-        let text = ["1,2\n", &long, &long, "1,2,3\n"].concat();
+    for (length, end) in [(600, "\n"), (600, "\r\n"), (300_000, "\n"), (300_000, "\r\n")] {
+        let long = format!("1,\"2\",{},4{end}", "x".repeat(length));
+        let text = ["1,2", end, &long, &long, "1,2,3", end].concat();
         let expected = rows_by_definition(&dialect(Some(b',')), text.as_bytes());
         assert_eq!(rows_split(text.as_bytes(), Some(b','), 0), expected);
     }

@@ -76,8 +76,9 @@ class KeyedAccounts(Accounts):
             yield batch.set_column(at, "account", _keyed_account(keyer, batch.column(at)))
 
 
-def people_of_bucket(folder: str) -> Any:
-    """Whose the marked keys without plus of one bucket are, as a function of the marks.
+def people_of_bucket(folder: str, version: str) -> Any:
+    """Whose the marked keys without plus of one bucket are, as a function of the marks. `version` is
+    the file that is there for as long as the folder's version is.
 
     Engines count a function's arguments, so it is no object that is called.
     """
@@ -89,12 +90,13 @@ def people_of_bucket(folder: str) -> Any:
         found = [pa.table({"key": pa.array([], pa.binary())})]
         for part, at in _looked_up(folder, marks, "digits", ["digits", "person"]):
             found.append(pa.table({"key": part.filter(pc.is_valid(at))["person"]}))
+        _check_there(version)
         return pa.concat_tables(found)
 
     return people_of
 
 
-def touched_of_bucket(folder: str) -> Any:
+def touched_of_bucket(folder: str, version: str) -> Any:
     """The touched rows of one bucket, as a function of its marks."""
 
     def touched_of(marks: Any) -> Any:
@@ -109,9 +111,24 @@ def touched_of_bucket(folder: str) -> Any:
             for name in FLAGS:
                 columns.append(_whole(marks[name]).take(at).fill_null(0).cast(pa.int32()))
             touched.append(pa.table(columns, schema=_typed()))
+        _check_there(version)
         return pa.concat_tables(touched)
 
     return touched_of
+
+
+def _check_there(version: str) -> None:
+    """A bucket that was deleted looks as if nobody were in it, and nobody had said no.
+
+    Raises InputError.
+    """
+    from phonematch import _native
+
+    files, path = landing.open_store(version)
+    if not landing.is_there(files, path):
+        raise _native.InputError(
+            "the accounts' version was deleted while it was read: open the store again"
+        )
 
 
 def _typed() -> Any:

@@ -42,7 +42,7 @@ class AuditFailed(RunError):
 
 
 class OutputExists(RunError):
-    """The run folder is there already."""
+    """The run folder is there already, or a store is at another version by now."""
 
     exit_code = 73
 

@@ -13,11 +13,10 @@ opt-outs to one task, and the task reads the bucket's files itself: no engine ha
 shuffle for it, or in a plan. Where lists hold hashes without plus, a narrow index, in buckets of
 its own, tells whose keys they are first.
 
-A version of the store is a folder of its own, and `layout.json` names the one that counts: it is
-put in place last, so that a run which dies leaves the store as it was (on HDFS, which renames over
-nothing, one that dies just then leaves none). What is kept of a person
-are keys under the secret, never a number; still, they are the same for every recipient and belong
-in the house.
+A version of the store is a folder of its own and, put in place last and over nothing, a file
+`layout-NNNNNN.json` that names it; the highest counts. So a run that dies leaves the store as it
+was, and of two that take in a night at once one is refused. What is kept of a person are keys under
+the secret, never a number; still, they are the same for every recipient and belong in the house.
 """
 
 from __future__ import annotations
@@ -54,9 +53,6 @@ from .inputs import Input, union
 from .run import rules_of
 from .workers import ACCOUNTS, Keys
 
-#: The file that says which version counts.
-STATE = "layout.json"
-
 #: Where rows without a number are: they match nobody, and may say no.
 NO_KEY = "none"
 
@@ -66,7 +62,7 @@ TABLES = (("rows", "person"), ("digits", "digits"))
 
 @dataclass(frozen=True)
 class State:
-    """What `layout.json` says. `policy` and `key_id` are those that the rows were keyed by."""
+    """What a version's file says. `policy` and `key_id` are those that the rows were keyed by."""
 
     version: int
     #: The version's folder, named by nobody else.
@@ -124,7 +120,7 @@ class Store:
 
         parts = [marks.select("key", "in_e164", "opted_out", F.lit(0).alias("in_digits"))]
         if digits is not None:
-            index = people_of_bucket(self._path("digits"))
+            index = people_of_bucket(self._path("digits"), self._state_path)
             found = self._by_bucket(digits.select("key")).applyInArrow(index, "key binary")
             parts.append(
                 found.select(
@@ -141,7 +137,8 @@ class Store:
         marks = union(parts).groupBy("key").agg(*flags)
         marks = marks.withColumn("bucket", self._bucket("key"))
         marks = marks.unionByName(every, allowMissingColumns=True)
-        return marks.groupBy("bucket").applyInArrow(touched_of_bucket(self._path("rows")), TOUCHED)
+        touched = touched_of_bucket(self._path("rows"), self._state_path)
+        return marks.groupBy("bucket").applyInArrow(touched, TOUCHED)
 
     def apply(self, changed: Any, gone: Any | None = None, account_id: str = "account_id") -> Store:
         """Takes in what changed since: the next version of the store.
@@ -183,7 +180,7 @@ class Store:
                 self._check_newest()
         finally:
             keyed.unpersist()
-        following._publish(may_replace=True)
+        following._publish()
         following._delete_older()
         return following
 
@@ -217,6 +214,10 @@ class Store:
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{self.state.folder}/{name}"
+
+    @property
+    def _state_path(self) -> str:
+        return f"{self.folder}/{_state_name(self.state.version)}"
 
     def _bucket(self, key: str) -> Any:
         from pyspark.sql import functions as F
@@ -258,27 +259,29 @@ class Store:
     def _check_newest(self) -> None:
         """Raises OutputExists when another version counts by now: what it took in would be lost."""
         if _read_state(self.folder) != self.state:
-            raise OutputExists(f"{self.folder} is at another version by now: open it again")
+            raise _moved_on(self.folder)
 
-    def _publish(self, may_replace: bool) -> None:
-        files, folder = landing.open_store(self.folder)
+    def _publish(self) -> None:
+        files, place = landing.open_store(self._state_path)
         text = json.dumps(asdict(self.state), indent=2) + "\n"
-        place = posixpath.join(folder, STATE)
         try:
-            landing.land(files, place, io.BytesIO(text.encode()), may_replace=may_replace)
+            landing.land(files, place, io.BytesIO(text.encode()), may_replace=False)
         except FileExistsError:
-            raise OutputExists(f"{self.folder} holds a store of accounts by now") from None
+            raise _moved_on(self.folder) from None
 
     def _delete_older(self) -> None:
-        """Deletes what is older than the version before. What died, or is at work on the same
-        version, is not."""
-        from pyarrow.fs import FileSelector, FileType
-
+        """Deletes what is older than the version before: its file first, by which whoever still
+        reads it sees that it goes. What died, or is at work on the same version, is not."""
         files, folder = landing.open_store(self.folder)
-        for found in files.get_file_info(FileSelector(folder)):
-            version = re.fullmatch("v([0-9]{6,})-[0-9a-f]{32}", found.base_name)
-            is_folder = found.type == FileType.Directory
-            if version and is_folder and int(version[1]) < self.state.version - 1:
+        older = [
+            (kind, found)
+            for kind, version, found in _entries(files, folder)
+            if version < self.state.version - 1
+        ]
+        for _, found in sorted(older, key=lambda it: it[0] != "layout"):
+            if found.is_file:
+                files.delete_file(found.path)
+            else:
                 files.delete_dir(found.path)
 
 
@@ -326,7 +329,7 @@ def create(
         rows = store._keyed(rules, accounts, account_id)
         store._write("rows", None, rows, "person")
         store._write("digits", None, _indexed("digits", store._table("rows")), "digits")
-    store._publish(may_replace=False)
+    store._publish()
     return store
 
 
@@ -378,13 +381,38 @@ def _named(version: int) -> str:
     return f"v{version:06}-{uuid.uuid4().hex}"
 
 
+def _state_name(version: int) -> str:
+    return f"layout-{version:06}.json"
+
+
+#: A version's file or folder, and what a killed driver left of its file.
+_ENTRY = re.compile(r"\.?(layout|v)-?([0-9]{6,})(?:\.json(?:\.[0-9a-f]{32})?|-[0-9a-f]{32})")
+
+
+def _entries(files: Any, folder: str) -> list[tuple[str, int, Any]]:
+    """What lies in a store: `layout` or `v`, of which version, and where."""
+    from pyarrow.fs import FileSelector
+
+    entries = []
+    for found in files.get_file_info(FileSelector(folder, allow_not_found=True)):
+        if named_so := _ENTRY.fullmatch(found.base_name):
+            entries.append((named_so[1], int(named_so[2]), found))
+    return entries
+
+
+def _moved_on(folder: str) -> OutputExists:
+    return OutputExists(f"{folder} is at another version by now: open it again")
+
+
 def _read_state(folder: str) -> State | None:
+    """The version that counts; None where there is none."""
     files, path = landing.open_store(folder)
-    try:
-        with files.open_input_stream(f"{path}/{STATE}") as text:
-            return State(**json.loads(text.read()))
-    except FileNotFoundError:
+    versions = {it.base_name: version for _, version, it in _entries(files, path) if it.is_file}
+    newest = max((v for name, v in versions.items() if name == _state_name(v)), default=None)
+    if newest is None:
         return None
+    with files.open_input_stream(posixpath.join(path, _state_name(newest))) as text:
+        return State(**json.loads(text.read()))
 
 
 def _indexed(name: str, rows: Any) -> Any:

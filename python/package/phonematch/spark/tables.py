@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from phonematch import _native
 
 from . import landing
-from .errors import DataRefused, InputMissing, OptOutsRefused
+from .errors import DataRefused, InputMissing, OptOutsRefused, Refused
 
 _DELIMITERS = ",;\t|"
 _CORRUPT = "phonematch_corrupt"
@@ -285,7 +285,7 @@ def _last_bytes(session: Any, name: str, path: str, sizes: dict[str, int]) -> di
                 with store.open_input_file(inside) as large:
                     large.seek(size - 1)
                     ends[place] = large.read(1)
-            except (OSError, ValueError):
+            except (OSError, ValueError, Refused):
                 raise OptOutsRefused(
                     f"{name} (opt-outs) is too large for its end to be looked at through the "
                     "engine, and the driver cannot open it: hand it over as Parquet"
