@@ -85,6 +85,8 @@ pub struct PreviousDigest {
 struct OfAnEngine {
     format: u32,
     layout: String,
+    #[serde(default)]
+    key_id: String,
 }
 
 /// A file that was read.
@@ -176,12 +178,11 @@ impl Manifest {
         Self::of(&std::fs::read(path).ok()?)
     }
 
-    /// Whether a text is the manifest of a run that an engine such as Spark made: its tables are in
-    /// parts, and of its inputs it knows less. None of this format's runs follows one.
-    #[must_use]
-    pub fn is_of_an_engine(text: &[u8]) -> bool {
-        let manifest: Option<OfAnEngine> = serde_json::from_slice(text).ok();
-        manifest.is_some_and(|it| it.format == 1 && it.layout == "parts")
+    /// The secret's public name in the manifest of a run that an engine such as Spark made: its tables
+    /// are in parts, and of its inputs it knows less. None of this format's runs follows one.
+    pub(super) fn key_id_of_an_engine(text: &str) -> Option<String> {
+        let manifest: OfAnEngine = serde_json::from_str(text).ok()?;
+        (manifest.format == 1 && manifest.layout == "parts").then_some(manifest.key_id)
     }
 
     /// A manifest from its text.

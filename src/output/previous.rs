@@ -106,8 +106,13 @@ impl PreviousRun {
     fn of_kin(kept: Kept, lineage: &Lineage<'_>) -> Result<Option<Self>, OutputError> {
         let fail = |why| OutputError::Previous { path: kept.path(), why };
         let text = kept.manifest()?;
-        if let Some(text) = text.as_deref().filter(|it| Manifest::is_of_an_engine(it.as_bytes())) {
-            return Self::beyond_kin(text, lineage).map_err(fail);
+        if let Some(text) = &text
+            && let Some(key_id) = Manifest::key_id_of_an_engine(text)
+        {
+            // It tells no time. As with a sample, of a run of our own secret nothing but the seal is
+            // believed.
+            let is_changed = key_id == lineage.secret.key_id() && !is_sealed(text, lineage.secret);
+            return if is_changed { Err(fail("its manifest was changed")) } else { Ok(None) };
         }
         let manifest = text.as_deref().and_then(|text| Manifest::of(text.as_bytes()));
         let (Some(text), Some(manifest)) = (text, manifest) else {
@@ -136,17 +141,6 @@ impl PreviousRun {
         let started_at = started_at.ok_or_else(|| fail("its report tells no time"))?;
         let digest = digest(text.as_bytes());
         Ok(Some(Self { kept, manifest, digest, started_at, report }))
-    }
-
-    /// Passes over a run that an engine made: it tells no time, and its tables are in parts.
-    fn beyond_kin(text: &str, lineage: &Lineage<'_>) -> Result<Option<Self>, &'static str> {
-        // As with a sample: of a run of our own secret nothing but the seal is believed.
-        let manifest: Option<serde_json::Value> = serde_json::from_str(text).ok();
-        let key_id = manifest.as_ref().and_then(|it| it.get("key_id")?.as_str());
-        if key_id == Some(lineage.secret.key_id().as_str()) && !is_sealed(text, lineage.secret) {
-            return Err("its manifest was changed");
-        }
-        Ok(None)
     }
 
     /// The newest run of the lineage beside an address in a store, in the same way.

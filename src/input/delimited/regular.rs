@@ -151,7 +151,7 @@ impl Places {
                 self.are_plain = false;
                 found = found.outside_quotes(&window, &mut before);
                 // Behind the text's end nothing stands, and nothing is wrong.
-                found.strays &= u64::MAX.checked_shr(shift(at + WINDOW, text.len())).unwrap_or(0);
+                found.strays &= u64::MAX >> (at + WINDOW).saturating_sub(text.len());
             }
             let known = before_first(found.strays);
             let place = u32::try_from(at).unwrap_or(u32::MAX);
@@ -189,11 +189,6 @@ impl Found {
 /// The bits below the lowest that is set.
 const fn before_first(bits: u64) -> u64 {
     !bits & bits.wrapping_sub(1)
-}
-
-/// How far `end` is behind `limit`.
-fn shift(end: usize, limit: usize) -> u32 {
-    u32::try_from(end.saturating_sub(limit)).unwrap_or(u32::MAX)
 }
 
 struct Regular<'a> {
