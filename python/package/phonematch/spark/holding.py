@@ -15,7 +15,7 @@ import warnings
 from typing import Any
 
 from .errors import Refused, named
-from .landing import is_local, make_folder, open_store
+from .landing import for_engines, make_folder, open_store
 
 
 class Cached:
@@ -52,8 +52,7 @@ class Written:
         self._store, path = open_store(address)
         run = uuid.uuid4().hex
         self._path = posixpath.join(path, run)
-        local = is_local(self._store)
-        self._address = f"file://{self._path}" if local else f"{address.rstrip('/')}/{run}"
+        self._address = for_engines(self._store, f"{address.rstrip('/')}/{run}", self._path)
         self._count = 0
         self._is_closed = False
 

@@ -45,6 +45,12 @@ def is_local(store: Any) -> bool:
     return store.type_name == "local"
 
 
+def for_engines(store: Any, address: str, path: str) -> str:
+    """What an engine's own reader is told of a place: a path of this machine would mean the engine's
+    default file system to it."""
+    return f"file://{path}" if is_local(store) else address
+
+
 def is_there(store: Any, path: str) -> bool:
     """Whether something is in a place."""
     from pyarrow import fs

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import EngineFailed, InputMissing, OutputExists, Refused, named
-from .landing import is_local, is_there, land, make_folder, open_store
+from .landing import for_engines, is_there, land, make_folder, open_store
 from .workers import Keys
 
 MATCHES = "matches.parquet"
@@ -188,10 +188,9 @@ class Place:
         self.run = uuid.uuid4().hex
         self.folder = posixpath.join(self.path, self.run)
         root = self.out.rstrip("/") if "://" in self.out else self.path
-        #: The same as executors are told it, and as the engine's own reader is: a path of this
-        #: machine would mean the engine's default file system to it.
+        #: The same as executors are told it, and as the engine's own reader is.
         self.address = f"{root}/{self.run}"
-        self.readable = f"file://{self.folder}" if is_local(self.store) else self.address
+        self.readable = for_engines(self.store, self.address, self.folder)
 
     def manifest(self) -> dict[str, Any] | None:
         """That of the run that is there; None when none is.
