@@ -27,7 +27,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from run import ROOT, forget_budget, git, machine, measured
+from run import ROOT, forget_budget, machine, measured, provenance
 
 PROMISED = 0.15
 
@@ -133,7 +133,7 @@ def report(runs, args):
     # Neighbours in time share the machine's mood: their ratio is steadier than the medians'.
     pairs = [whole["seconds"] / plain["seconds"] for whole, plain in zip(runs["whole"], runs["plain"])]
     lines = [
-        f"benches/peers/cost.py {' '.join(sys.argv[1:])}".rstrip() + f"; commit {git()}",
+        provenance(),
         f"{machine()}; {args.accounts} accounts x {args.list} list rows of synth with dates, seed 7;"
         f" {args.threads} threads; medians of {args.times}, turn and turn about",
         "",

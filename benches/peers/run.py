@@ -244,16 +244,16 @@ def hkdf(secret, info):
     return keyed(keyed(bytes(32), secret), info + b"\x01")
 
 
-def asked():
-    """What was asked for on the command line, without the places on this machine."""
-    words = iter(sys.argv[1:])
-    kept = []
+def provenance():
+    """The script that runs and what was asked of it, without places on this machine; the commit."""
+    script, words = Path(sys.argv[0]).resolve().relative_to(ROOT), iter(sys.argv[1:])
+    kept = [str(script)]
     for word in words:
         if word in ("--data", "--venv", "--out", "--target"):
             next(words, None)
         elif not word.startswith(("--data=", "--venv=", "--out=", "--target=")):
             kept.append(word)
-    return " ".join(kept)
+    return " ".join(kept) + f"; commit {git()}"
 
 
 def report(args, python, results):
@@ -261,7 +261,7 @@ def report(args, python, results):
                               capture_output=True, text=True).stdout.split()
     versions = [line for line in versions if line.split("==")[0] in PACKAGES]
     lines = [
-        f"benches/peers/run.py {asked()}".rstrip() + f"; commit {git()}",
+        provenance(),
         f"{machine()}; {', '.join(versions)}",
         f"{args.accounts} accounts x {args.list} list rows of synth, seed 7; {args.threads} threads;"
         f" medians of {args.times}, turn and turn about; peers' list and opt-outs normalised beforehand",

@@ -18,7 +18,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from run import ROOT, forget_budget, git, machine, measured
+from run import ROOT, forget_budget, machine, measured, provenance
 
 
 def main():
@@ -34,7 +34,7 @@ def main():
     phonematch = args.target / "release" / "phonematch"
     place = args.target / "scale"
     lines = [
-        f"benches/peers/scale.py {' '.join(sys.argv[1:])}".rstrip() + f"; commit {git()}",
+        provenance(),
         f"{machine()}; {args.list} list rows of synth, seed 7; {args.threads} threads;"
         f" medians of {args.times}",
         "",

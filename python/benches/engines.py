@@ -15,7 +15,8 @@ Nothing else should run on the machine meanwhile.
 
 What is compared is not the same work. DuckDB and the dictionaries know aliases and nothing of
 floors, dates, reports or audits; in DuckDB's time is the reading of numbers, by the wheel. Spark
-and Sail have the same decisions, report and files as one machine, and no figures for advertisers. Sessions of engines are up before a time begins; the command starts in its own.
+and Sail have the same decisions, report and files as one machine, and no figures for advertisers.
+Sessions of engines are up before a time begins; the command starts in its own.
 
 Memory is the most that a program and all its children had at once, as the system counts it (PSS:
 what is shared is counted once); of what runs in this process, what came on top. Disk is what an
@@ -49,7 +50,7 @@ import worlds  # noqa: E402
 from clusters import Engine  # noqa: E402
 from phonematch import _native  # noqa: E402
 from phonematch.spark import published_folder  # noqa: E402
-from run import git, machine  # noqa: E402
+from run import machine, provenance  # noqa: E402
 
 PACKAGES = ["pyspark", "pysail", "duckdb", "pyarrow"]
 # What a messenger has, and what its advertisers' lists add up to.
@@ -278,7 +279,7 @@ def report(args, result):
     versions = ", ".join(f"{name}=={metadata.version(name)}" for name in PACKAGES)
     size = f"{args.accounts} accounts x {args.list} list rows of synth, seed 7, as Parquet"
     lines = [
-        f"python/benches/engines.py {' '.join(sys.argv[1:])}".rstrip() + f"; commit {git()}",
+        provenance(),
         f"{machine()}; {versions}",
         f"{size}; {CORES} cores; medians of {args.times}, turn and turn about; {SPARK}",
         *([args.note] if args.note else []),
