@@ -77,3 +77,4 @@ pub mod synth;
 
 mod digits;
 mod maps;
+mod vectors;

@@ -151,6 +151,12 @@ impl Batch {
         self.rows
     }
 
+    /// How many bytes of text its cells stand in; none where they are in Parquet's pages.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether there is no row; no batch that is handed out is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -297,11 +303,6 @@ impl Batch {
 
     pub(super) fn places_mut(&mut self) -> &mut Places {
         &mut self.places
-    }
-
-    /// Bytes of the cells that were copied.
-    pub(super) fn copied_bytes(&self) -> usize {
-        self.text.len()
     }
 }
 

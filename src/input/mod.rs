@@ -42,7 +42,7 @@ pub(crate) use files::WILDCARDS;
 pub use files::expand;
 pub use header::{ColumnsFound, FoundColumn};
 pub use part::{Batches, Part, Splitter, Unplaced};
-pub use reader::{BatchReader, Facts, open, open_stream};
+pub use reader::{BatchReader, Extent, Facts, open, open_stream};
 
 /// Bytes of delimited text that are split in one go: some thousand rows, which with what a thread
 /// makes of them stay in its cache.

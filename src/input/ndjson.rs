@@ -137,7 +137,7 @@ impl JsonLines {
         let mut batch = Batch::default();
         batch.begin(&fields, vec![]);
         let Limits { batch_rows, batch_bytes, .. } = self.limits;
-        while batch.len() < batch_rows && batch.copied_bytes() < batch_bytes {
+        while batch.len() < batch_rows && batch.text_bytes() < batch_bytes {
             if !self.text.skip_empty_lines().map_err(|cause| self.at.read_error(cause))? {
                 break;
             }

@@ -124,6 +124,11 @@ impl ParquetRows {
         &self.columns
     }
 
+    /// How many rows there are, as the footer says.
+    pub(super) const fn rows_claimed(&self) -> u64 {
+        self.rows_claimed
+    }
+
     pub(super) fn splitter(&self) -> GroupSplitter {
         self.splitter.clone()
     }

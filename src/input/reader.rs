@@ -94,6 +94,32 @@ pub struct Facts {
     pub modified: Option<SystemTime>,
 }
 
+/// How long an input is, as far as that shows before it is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// So many rows, as its footer says.
+    Rows(u64),
+    /// So many bytes of text.
+    Text(u64),
+    /// A stream, or packed.
+    Unknown,
+}
+
+impl Extent {
+    /// About how many rows there are when all are like those of a batch.
+    #[must_use]
+    pub fn rows_at(self, batch: &Batch) -> Option<u64> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::Text(bytes) => {
+                let rows = u128::from(bytes) * batch.len() as u128;
+                u64::try_from(rows / batch.text_bytes().max(1) as u128).ok()
+            }
+            Self::Unknown => None,
+        }
+    }
+}
+
 impl Facts {
     /// Whether two readings of one input were of the same content.
     #[must_use]
@@ -371,6 +397,16 @@ impl BatchReader {
             Rows::Delimited(rows) => rows.columns(),
             Rows::Ndjson(rows) => rows.columns(),
             Rows::Parquet(rows) => rows.columns(),
+        }
+    }
+
+    /// How long the input is, as far as that is known.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        match (&self.rows, self.compression, self.origin.bytes()) {
+            (Rows::Parquet(rows), _, _) => Extent::Rows(rows.rows_claimed()),
+            (Rows::Delimited(_), Compression::None, Some(bytes)) => Extent::Text(bytes),
+            (Rows::Delimited(_) | Rows::Ndjson(_), _, _) => Extent::Unknown,
         }
     }
 

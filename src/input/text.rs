@@ -49,14 +49,16 @@ impl Text {
     /// Makes [`Text::unread`] longer, to `reach` bytes where there are so many, or finds that the
     /// text has ended.
     ///
-    /// Fills the whole buffer, and doubles it at least, so that a record that needs several fills
+    /// Fills the whole buffer, and doubles one that is full, so that a record that needs several fills
     /// is scanned again only each time the buffer doubles.
     pub(super) fn fill(&mut self, reach: usize) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.buffer.len() < reach || self.end == self.buffer.len() {
-            self.buffer.resize(reach.max(self.buffer.len() * 2).max(LEAST_BYTES), 0);
+        let is_full = self.end == self.buffer.len();
+        let len = if is_full { reach.max(self.buffer.len() * 2) } else { reach };
+        if self.buffer.len() < len.max(LEAST_BYTES) {
+            self.buffer.resize(len.max(LEAST_BYTES), 0);
         }
         while !self.ended && self.end < self.buffer.len() {
             let count = self.source.read(&mut self.buffer[self.end..])?;

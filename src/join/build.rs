@@ -127,6 +127,24 @@ impl ListBuilder {
         Self { roll, ..Self::default() }
     }
 
+    /// Says that about so many rows more will come, so that columns and table need not grow again and
+    /// again. It may be wrong: what is not used is address space and no memory.
+    pub fn expect(&mut self, rows: u64) {
+        let rows = usize::try_from(rows.min(u64::from(u32::MAX))).unwrap_or(0);
+        if rows <= self.members.len() / GROWTH {
+            return;
+        }
+        self.table.expect(rows);
+        let reserved = [
+            self.keys.try_reserve_exact(rows),
+            self.first_members.try_reserve_exact(rows),
+            self.clues.try_reserve_exact(rows),
+            self.members.try_reserve_exact(rows),
+        ];
+        // Where there is not so much, columns grow as rows come.
+        drop(reserved);
+    }
+
     /// Adds a list or finds it.
     pub fn list(&mut self, name: &ListName) -> ListNo {
         self.roll.list(name)
@@ -324,11 +342,14 @@ fn reuse(mut column: Vec<u32>, value: u32) -> Vec<u32> {
     column
 }
 
+/// The part of a column that it grows by.
+const GROWTH: usize = 16;
+
 /// Pushes, growing by a sixteenth: a vector that doubles may hold twice what it needs. Large
 /// blocks grow in place, so that this costs little.
 pub(super) fn push<T>(column: &mut Vec<T>, value: T) {
     if column.len() == column.capacity() {
-        column.reserve_exact(column.len() / 16 + 1024);
+        column.reserve_exact(column.len() / GROWTH + 1024);
     }
     column.push(value);
 }

@@ -12,6 +12,10 @@
 const FULL: (usize, usize) = (4, 5);
 /// The smallest table.
 const LEAST: usize = 16;
+/// How many times as long a table becomes in a step, on its way to what is expected.
+const EXPECTED_STEP: usize = 8;
+/// The part of a table that may be kept beyond what it needs.
+const SPARE_SHARE: usize = 16;
 
 /// Places by hash.
 #[derive(Default)]
@@ -19,6 +23,8 @@ pub(super) struct Table {
     /// Zero, or a place and one, under a piece of the hash.
     entries: Vec<u32>,
     len: usize,
+    /// How many there may come to be, as far as that was said.
+    expected: usize,
     /// The bits of an entry that hold the place.
     place_mask: u32,
 }
@@ -39,6 +45,12 @@ pub(super) enum Glance {
     Perhaps(u32),
     /// It is not at the first place, but perhaps further on.
     Further,
+}
+
+/// How long a table for so many entries is at least.
+const fn room_for(entries: usize) -> usize {
+    let (full, of) = FULL;
+    entries.saturating_add(1).saturating_mul(of) / full + 1
 }
 
 impl Table {
@@ -74,6 +86,12 @@ impl Table {
         }
     }
 
+    /// Says that so many entries more may come. A table grows towards that in large steps, and not
+    /// at once: who says so may be wrong.
+    pub(super) fn expect(&mut self, more: usize) {
+        self.expected = self.len.saturating_add(more).saturating_add(more / SPARE_SHARE / 2);
+    }
+
     /// Adds an entry that is not there. `others` are those that are, in any order: a table that
     /// grows lets go of its own before it asks for them again, so that it is never there twice.
     pub(super) fn insert<I: Iterator<Item = Entry>>(
@@ -84,17 +102,25 @@ impl Table {
         let (full, of) = FULL;
         let is_full = (self.len + 1) * of > self.entries.len() * full;
         if is_full || new.place >= self.place_mask {
-            let len = if is_full { self.entries.len() / 2 * 3 } else { self.entries.len() };
+            let len = if is_full { self.grown() } else { self.entries.len() };
             self.resize(len.max(LEAST), new.place, others());
         }
         self.place(new);
         self.len += 1;
     }
 
-    /// Gives back what was kept for growing.
+    /// How long a table becomes that is full: by half, or towards what was expected.
+    fn grown(&self) -> usize {
+        let len = self.entries.len();
+        (len / 2 * 3).max(room_for(self.expected).min(len * EXPECTED_STEP))
+    }
+
+    /// Gives back what was kept for growing, unless that is little.
     pub(super) fn shrink(&mut self, highest_place: u32, all: impl Iterator<Item = Entry>) {
-        let (full, of) = FULL;
-        self.resize((self.len + 1) * of / full + 1, highest_place, all);
+        let len = room_for(self.len);
+        if self.entries.len() > len + len / SPARE_SHARE {
+            self.resize(len, highest_place, all);
+        }
     }
 
     /// How many bytes it takes.

@@ -5,11 +5,12 @@
 
 use zeroize::Zeroizing;
 
-use super::lanes::{INITIAL, LANES, Level, Row};
 use super::{
     Clue, Form, KEY_LEN, Keyer, Listed, MatchKey, PhoneDigest, RecipientKey, Spelled, Token, Told,
 };
 use crate::digits::{MOST_DIGITS, digits_len, padded};
+use crate::vectors::Level;
+use crate::vectors::sha256::{INITIAL, LANES, Row};
 
 /// With fewer messages than this, empty lanes cost more than one message after the other.
 const WORTH_LANES: usize = 4;

@@ -11,6 +11,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::vectors::{Eyes, Kernel, Level};
+
 /// Bits for each entry: two bytes.
 const BITS_AN_ENTRY: usize = 16;
 
@@ -98,20 +100,7 @@ impl Filter {
     /// otherwise. A stretch's words are all fetched before the first is looked at, so that the
     /// processor waits for memory once and not for each.
     pub(crate) fn mark(&self, clues: impl IntoIterator<Item = Clue>, held: &mut [bool]) {
-        const STRETCH: usize = 64;
-        let mut clues = clues.into_iter();
-        for held in held.chunks_mut(STRETCH) {
-            let mut asked = [Clue(0); STRETCH];
-            asked.iter_mut().zip(clues.by_ref().take(held.len())).for_each(|(at, clue)| *at = clue);
-            let mut words = [0; STRETCH];
-            for (word, &clue) in words.iter_mut().zip(&asked) {
-                *word = self.words.get(self.place(clue)).copied().unwrap_or(0);
-            }
-            for (held, (word, &clue)) in held.iter_mut().zip(words.into_iter().zip(&asked)) {
-                let bits = bits(clue);
-                *held |= word & bits == bits;
-            }
-        }
+        Level::best().run(Marking { filter: self, clues: clues.into_iter(), held });
     }
 
     /// How many bytes it takes.
@@ -120,9 +109,40 @@ impl Filter {
     }
 
     /// Lemire: "Fast random integer generation in an interval" (2019): no division.
-    #[inline]
+    #[inline(always)]
     fn place(&self, clue: Clue) -> usize {
         ((u64::from(clue.0) * self.words.len() as u64) >> 32) as usize
+    }
+}
+
+/// What [`Filter::mark`] does.
+struct Marking<'a, C> {
+    filter: &'a Filter,
+    clues: C,
+    held: &'a mut [bool],
+}
+
+impl<C: Iterator<Item = Clue>> Kernel for Marking<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _eyes: impl Eyes) {
+        const STRETCH: usize = 64;
+        let Self { filter, mut clues, held } = self;
+        for held in held.chunks_mut(STRETCH) {
+            let mut asked = [Clue(0); STRETCH];
+            for (asked, clue) in asked.iter_mut().zip(clues.by_ref().take(held.len())) {
+                *asked = clue;
+            }
+            let mut words = [0; STRETCH];
+            for (word, &clue) in words.iter_mut().zip(&asked) {
+                *word = filter.words.get(filter.place(clue)).copied().unwrap_or(0);
+            }
+            for (held, (word, &clue)) in held.iter_mut().zip(words.into_iter().zip(&asked)) {
+                let bits = bits(clue);
+                *held |= word & bits == bits;
+            }
+        }
     }
 }
 
@@ -133,7 +153,7 @@ impl std::fmt::Debug for Filter {
 }
 
 /// Four of a word's bits. The word was chosen by the clue's upper bits, these by all of them.
-#[inline]
+#[inline(always)]
 fn bits(clue: Clue) -> u64 {
     let mixed = u64::from(clue.0).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     let bit = |from: u32| 1u64 << ((mixed >> from) & 63);

@@ -13,13 +13,12 @@
 //! # How it is fast
 //!
 //! Most numbers need no key: `filter` tells, from a number or from its bare digest, that no list
-//! holds it. The others are hashed sixteen at a time (`batch`, `lanes`).
+//! holds it. The others are hashed sixteen at a time (`batch`).
 
 mod batch;
 mod columns;
 mod file;
 mod filter;
-mod lanes;
 mod sample;
 
 use std::fmt;
@@ -33,8 +32,8 @@ use zeroize::Zeroizing;
 
 use crate::digits::{MOST_DIGITS, decimal};
 use crate::normalise::{E164, Reading, Region};
+use crate::vectors::Level;
 use batch::KeyedLanes;
-use lanes::Level;
 
 pub use columns::{NotAKey, NotE164};
 pub use file::SecretFileError;

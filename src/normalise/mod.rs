@@ -201,6 +201,24 @@ pub fn read_by(text: &[u8], hint: Hint, checks: Checks) -> Outcome {
     }
 }
 
+/// The same for columns: pushes the decision, and says who took it.
+// A decision that the common road leaves in registers is stored from there. Where it is first put
+// with those of the other roads, it is loaded from what was just stored in pieces, which waits.
+#[inline(always)]
+pub fn push_read(
+    text: &[u8],
+    (hint, checks): (Hint, Checks),
+    read: &mut Vec<Result<Reading, RejectReason>>,
+) -> Path {
+    if let Some(reading) = clean::read(text, hint, checks) {
+        read.push(Ok(reading));
+        return Path::Fast;
+    }
+    let Outcome { result, path } = read_spelled(text, hint, checks);
+    read.push(result);
+    path
+}
+
 /// Reads what is not a clean international number.
 // Digits that go from one function to the next by way of memory cost more than the rules do, so
 // the common road is one function and all others leave it.

@@ -238,9 +238,9 @@ impl Columns {
         self.read.clear();
         self.read.reserve(batch.len());
         let read = |cell: &[u8]| {
-            let outcome = normalise::read_by(cell, Hint::International, Checks::Damage);
-            slow_path += u64::from(outcome.path == Path::Slow);
-            self.read.push(outcome.result);
+            let rules = (Hint::International, Checks::Damage);
+            let path = normalise::push_read(cell, rules, &mut self.read);
+            slow_path += u64::from(path == Path::Slow);
         };
         if let Some(phone) = phone {
             phone.each_cell(read);

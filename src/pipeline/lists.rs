@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, want};
 use crate::input::{
-    self, Batch, BatchReader, Field, InputError, Limits, Location, Need, Role, Source, Want,
+    self, Batch, BatchReader, Extent, Field, InputError, Limits, Location, Need, Role, Source, Want,
 };
 use crate::job::{Identifier, Job, ListSource, Phones};
 use crate::join::{InputNo, ListNo, RowDates};
@@ -66,6 +66,7 @@ pub(super) struct Listing<'a> {
 pub(super) struct Reader<'a> {
     listing: Listing<'a>,
     rows: RowReader<'a>,
+    extent: Extent,
     has_looked: AtomicBool,
 }
 
@@ -251,6 +252,8 @@ pub(super) struct ReadRows {
     names: Option<Batch>,
     /// Of each row, where there is such a column.
     dates: Vec<RowDates>,
+    /// Of the first batch: about how many rows the input has.
+    expected: Option<u64>,
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
@@ -274,8 +277,9 @@ impl<'a, 'r> Indexing<'a, 'r> {
         forms.iter().for_each(|&form| rows_to.use_form(form));
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
         let (rows, has_looked) = (RowReader::of(source, policy, column), AtomicBool::new(false));
+        let extent = reader.extent();
         Self {
-            reader: Arc::new(Reader { listing, rows, has_looked }),
+            reader: Arc::new(Reader { listing, rows, extent, has_looked }),
             input,
             rows_to,
             lists,
@@ -305,7 +309,9 @@ impl Reader<'_> {
     fn work(&self, batch: &Batch) -> ReadRows {
         let Listing { keyer, drawn, .. } = self.listing;
         let mut timings = Timings::default();
-        let looks_wrong = !self.has_looked.load(Ordering::Relaxed) && self.looks_wrong(batch);
+        let is_first = !self.has_looked.load(Ordering::Relaxed);
+        let looks_wrong = is_first && self.looks_wrong(batch);
+        let expected = is_first.then(|| self.extent.rows_at(batch)).flatten();
         let mut slow_path = 0;
         let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
         let mut owners = Vec::new();
@@ -320,7 +326,7 @@ impl Reader<'_> {
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
         let names = has_names.then(|| batch.clone());
         let dates = timings.time(Stage::Normalise, || all_dates(batch));
-        ReadRows { rows, owners, names, dates, looks_wrong, slow_path, timings }
+        ReadRows { rows, owners, names, dates, expected, looks_wrong, slow_path, timings }
     }
 
     /// True when a batch holds digests for numbers or numbers for digests.
@@ -406,6 +412,7 @@ impl Work for Indexing<'_, '_> {
             return Err(self.wrong_column().into());
         }
         self.reader.has_looked.store(true, Ordering::Relaxed);
+        done.expected.into_iter().for_each(|rows| self.rows_to.expect(rows));
         self.timings.add(&done.timings);
         self.ledger.slow_path += done.slow_path;
         if done.owners.iter().any(|owner| owner.told_by == ToldBy::Digest) {

@@ -13,19 +13,37 @@ use memchr::{memchr, memrchr2};
 
 use super::record::{Scan, scan};
 use super::structure::{WINDOW, line_ends, parity, places_of, window};
+use crate::vectors::{Eyes, Kernel, Level};
 
 /// The place behind the last line end of `text` that ends a record; `text` begins with a record.
 pub(super) fn last_record_end(text: &[u8], delimiter: Option<u8>) -> Option<usize> {
     let Some(quote) = memchr(b'"', text) else {
         return memrchr2(b'\n', b'\r', text).map(|at| at + 1);
     };
-    by_parity(text, delimiter).unwrap_or_else(|_| one_by_one(text, delimiter, quote))
+    let by_parity = Level::best().run(ByParity { text, delimiter });
+    by_parity.unwrap_or_else(|_| one_by_one(text, delimiter, quote))
 }
 
 /// There is a quote that neither opens nor closes a cell.
 struct Stray;
 
-fn by_parity(text: &[u8], delimiter: Option<u8>) -> Result<Option<usize>, Stray> {
+/// The place behind the last record, where quotes are as usual.
+struct ByParity<'a> {
+    text: &'a [u8],
+    delimiter: Option<u8>,
+}
+
+impl Kernel for ByParity<'_> {
+    type Output = Result<Option<usize>, Stray>;
+
+    #[inline(always)]
+    fn run(self, eyes: impl Eyes) -> Result<Option<usize>, Stray> {
+        by_parity(self.text, self.delimiter, eyes)
+    }
+}
+
+#[inline(always)]
+fn by_parity(text: &[u8], delimiter: Option<u8>, eyes: impl Eyes) -> Result<Option<usize>, Stray> {
     let delimiter = delimiter.unwrap_or(b'\n');
     let mut last = None;
     // All bits are set while a quote is open, the lowest one while the byte before may be followed
@@ -33,9 +51,9 @@ fn by_parity(text: &[u8], delimiter: Option<u8>) -> Result<Option<usize>, Stray>
     let (mut open, mut may_open) = (0, 1);
     for at in (0..text.len()).step_by(WINDOW) {
         let window = window(text, at);
-        let (quotes, ends) = (places_of(&window, [b'"']), line_ends(&window));
+        let (quotes, ends) = (places_of(eyes, &window, [b'"']), line_ends(eyes, &window));
         let inside = parity(quotes) ^ open;
-        let before_cell = quotes | ends | places_of(&window, [delimiter]);
+        let before_cell = quotes | ends | places_of(eyes, &window, [delimiter]);
         if quotes & inside & !(before_cell << 1 | may_open) != 0 {
             return Err(Stray);
         }

@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::rows::Dialect;
 use super::structure::{WINDOW, parity, places_of, window};
 use crate::input::batch::Span;
+use crate::vectors::{Eyes, Kernel, Level};
 
 /// Where delimiters and line ends stand; room that serves one part after the other.
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl Column {
     /// Appends the places of set bits. `EACH` are written whether there are so many or not: the
     /// processor guesses wrong about how often a loop goes round, and never about this (Langdale and
     /// Lemire 2019, section 3.2).
-    #[inline]
+    #[inline(always)]
     fn push<const EACH: usize>(&mut self, at: u32, mut bits: u64) {
         if self.places.len() < self.len + WINDOW + EACH {
             self.places.resize((self.places.len() * 2).max(1024), 0);
@@ -82,7 +83,9 @@ pub(super) fn split(
         return Split { rows: 0, end: stretch.start, is_unusual: true };
     };
     let text = &text[..stretch.end];
-    let is_all = found.find(text, stretch.start, dialect.delimiter);
+    let finding =
+        Finding { found: &mut *found, text, from: stretch.start, delimiter: dialect.delimiter };
+    let is_all = Level::best().run(finding);
     let regular = Regular {
         text,
         from,
@@ -132,24 +135,42 @@ struct Found {
     strays: u64,
 }
 
+/// Finds all places of a text, or those before the first quote or carriage return that is not as
+/// usual; tells whether there is none.
+struct Finding<'a> {
+    found: &'a mut Places,
+    text: &'a [u8],
+    from: usize,
+    delimiter: Option<u8>,
+}
+
+impl Kernel for Finding<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self, eyes: impl Eyes) -> bool {
+        let Self { found, text, from, delimiter } = self;
+        found.find(text, from, delimiter, eyes)
+    }
+}
+
 impl Places {
-    /// Finds all of a text, or those before the first quote or carriage return that is not as usual;
-    /// tells whether there is none.
-    fn find(&mut self, text: &[u8], from: usize, delimiter: Option<u8>) -> bool {
+    #[inline(always)]
+    fn find(&mut self, text: &[u8], from: usize, delimiter: Option<u8>, eyes: impl Eyes) -> bool {
         self.delimiters.len = 0;
         self.line_ends.len = 0;
         self.are_plain = true;
         let mut before = Before::TEXT;
         for at in (from..text.len()).step_by(WINDOW) {
             let window = window(text, at);
-            let delimiters = delimiter.map_or(0, |byte| places_of(&window, [byte]));
-            let line_ends = places_of(&window, [b'\n']);
+            let delimiters = delimiter.map_or(0, |byte| eyes.places_of(&window, byte));
+            let line_ends = eyes.places_of(&window, b'\n');
             let mut found = Found { delimiters, line_ends, strays: 0 };
-            if places_of(&window, [b'"', b'\r']) == 0 && before.is_plain() {
+            if places_of(eyes, &window, [b'"', b'\r']) == 0 && before.is_plain() {
                 before.cell_begins = (delimiters | line_ends) >> (WINDOW - 1);
             } else {
                 self.are_plain = false;
-                found = found.outside_quotes(&window, &mut before);
+                found = found.outside_quotes(&window, &mut before, eyes);
                 // Behind the text's end nothing stands, and nothing is wrong.
                 found.strays &= u64::MAX >> (at + WINDOW).saturating_sub(text.len());
             }
@@ -166,11 +187,12 @@ impl Places {
 }
 
 impl Found {
-    fn outside_quotes(self, window: &[u8; WINDOW], before: &mut Before) -> Self {
-        let quotes = places_of(window, [b'"']);
+    #[inline(always)]
+    fn outside_quotes(self, window: &[u8; WINDOW], before: &mut Before, eyes: impl Eyes) -> Self {
+        let quotes = eyes.places_of(window, b'"');
         let inside = parity(quotes) ^ before.open;
-        let [delimiters, line_ends, returns] =
-            [self.delimiters, self.line_ends, places_of(window, [b'\r'])].map(|at| at & !inside);
+        let returns = eyes.places_of(window, b'\r') & !inside;
+        let (delimiters, line_ends) = (self.delimiters & !inside, self.line_ends & !inside);
         let (cell_ends, closing) = (delimiters | line_ends, quotes & !inside);
         let strays = quotes & inside & !(cell_ends << 1 | before.cell_begins)
             | (closing << 1 | before.closed) & !(cell_ends | returns)

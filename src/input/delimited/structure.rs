@@ -1,16 +1,14 @@
 //! Where do delimiters, quotes and line ends stand?
 //!
-//! Looks at 64 bytes at a time and gives a bit for each, in vectors of whatever machine it is built
-//! for. After Langdale and Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28 (2019),
+//! Looks at 64 bytes at a time and gives a bit for each, with the eyes of whatever machine it runs
+//! on. After Langdale and Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28 (2019),
 //! sections 3.1 and 3.2.
 
-use wide::u8x64;
-
-/// Bytes that are looked at in one go.
-pub(super) const WINDOW: usize = 64;
+use crate::vectors::Eyes;
+pub(super) use crate::vectors::WINDOW;
 
 /// The next bytes of a text; behind its end NULs, which have no meaning in it.
-#[inline]
+#[inline(always)]
 pub(super) fn window(text: &[u8], at: usize) -> [u8; WINDOW] {
     let rest = text.get(at..).unwrap_or_default();
     if let Some(whole) = rest.first_chunk() {
@@ -22,28 +20,38 @@ pub(super) fn window(text: &[u8], at: usize) -> [u8; WINDOW] {
 }
 
 /// The bits of the places of any of these bytes.
-#[inline]
-pub(super) fn places_of<const N: usize>(window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
-    let window = u8x64::new(*window);
-    let are = |byte| window.simd_eq(u8x64::splat(byte));
-    any_of.into_iter().fold(u8x64::splat(0), |found, byte| found | are(byte)).to_bitmask()
+#[inline(always)]
+pub(super) fn places_of<const N: usize>(
+    eyes: impl Eyes,
+    window: &[u8; WINDOW],
+    any_of: [u8; N],
+) -> u64 {
+    let mut found = 0;
+    for byte in any_of {
+        found |= eyes.places_of(window, byte);
+    }
+    found
 }
 
 /// The bits of the line ends' places.
-#[inline]
-pub(super) fn line_ends(window: &[u8; WINDOW]) -> u64 {
-    places_of(window, [b'\n', b'\r'])
+#[inline(always)]
+pub(super) fn line_ends(eyes: impl Eyes, window: &[u8; WINDOW]) -> u64 {
+    places_of(eyes, window, [b'\n', b'\r'])
 }
 
 /// For each bit the parity of those at and below it: between an odd bit and the next it is set.
-#[inline]
-pub(super) fn parity(bits: u64) -> u64 {
-    [1, 2, 4, 8, 16, 32].into_iter().fold(bits, |bits, shift| bits ^ (bits << shift))
+#[inline(always)]
+pub(super) fn parity(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors::Plain;
 
     #[test]
     fn every_place_has_its_bit() {
@@ -51,16 +59,16 @@ mod tests {
             for byte in [b',', b'"', b'\n', b'\r'] {
                 let mut bytes = [b'x'; WINDOW];
                 bytes[at] = byte;
-                assert_eq!(places_of(&bytes, [byte]), 1 << at);
-                assert_eq!(line_ends(&bytes) != 0, byte == b'\n' || byte == b'\r');
+                assert_eq!(places_of(Plain, &bytes, [byte]), 1 << at);
+                assert_eq!(line_ends(Plain, &bytes) != 0, byte == b'\n' || byte == b'\r');
             }
         }
-        assert_eq!(places_of(&[b'"'; WINDOW], [b'"']), u64::MAX);
+        assert_eq!(places_of(Plain, &[b'"'; WINDOW], [b'"']), u64::MAX);
     }
 
     #[test]
     fn behind_the_end_is_nothing() {
-        let places = |at| places_of(&window(b"a,b\n", at), [b',', b'\n']);
+        let places = |at| places_of(Plain, &window(b"a,b\n", at), [b',', b'\n']);
         assert_eq!((places(0), places(3), places(9)), (0b1010, 0b1, 0));
     }
 

@@ -41,6 +41,15 @@ impl RowsTo<'_> {
         }
     }
 
+    /// Says that about so many rows more will come.
+    pub(super) fn expect(&mut self, rows: u64) {
+        match self {
+            Self::Index(builder) => builder.expect(rows),
+            // Its rows wait in blocks.
+            Self::Store(_) => {}
+        }
+    }
+
     pub(super) fn use_form(&mut self, form: Form) {
         match self {
             Self::Index(builder) => builder.use_form(form),

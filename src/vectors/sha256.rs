@@ -3,29 +3,21 @@
 //! A phone number is one block, and one block at a time keeps a core waiting for itself: each
 //! round needs the one before. Sixteen numbers share a round here: word `w` of message `l` is
 //! `block[w][l]`, and a vector register holds one word of sixteen (AVX-512) or eight (AVX2)
-//! messages. Which of them the processor has is asked once, at run time; without either, each lane
-//! goes through `sha2` alone, which uses the processor's own SHA instructions where there are any.
-//!
-//! # Unsafe code
-//!
-//! The only file that holds any. It is of two kinds. *A call* of a function that needs a processor
-//! feature: made only in [`Level::compress`], under a [`Level`] that [`Level::best`] gives only
-//! where the feature is. *A change of type* between an array of integers and a vector of the same
-//! size, both plain bits without padding or invalid values; the compiler checks the sizes. There
-//! are no pointers.
-
-#![allow(unsafe_code, reason = "vector instructions are dispatched here; see the module's doc")]
+//! messages. Where the processor has neither, each lane goes through `sha2` alone, which uses the
+//! processor's own SHA instructions where there are any.
 
 use sha2::block_api::compress256;
 
+use super::Level;
+
 /// Messages side by side.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// One word of each message.
-pub(super) type Row = [u32; LANES];
+pub(crate) type Row = [u32; LANES];
 
 /// The words of a chaining value (FIPS 180-4, §5.3.3), before and after a compression.
-pub(super) const INITIAL: [u32; 8] = [
+pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -36,44 +28,14 @@ pub(super) const INITIAL: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// Which instructions a processor has for this.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Level {
-    /// Sixteen lanes in a register.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// Eight lanes in a register.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// One message after the other.
-    Each,
-}
-
 impl Level {
-    /// Every level that this processor has, the best first.
-    pub(super) fn available() -> impl Iterator<Item = Self> {
-        #[cfg(target_arch = "x86_64")]
-        let vectors = [
-            std::is_x86_feature_detected!("avx512f").then_some(Self::Avx512),
-            std::is_x86_feature_detected!("avx2").then_some(Self::Avx2),
-        ];
-        #[cfg(not(target_arch = "x86_64"))]
-        let vectors: [Option<Self>; 0] = [];
-        vectors.into_iter().flatten().chain([Self::Each])
-    }
-
-    /// The fastest level of this processor.
-    pub(super) fn best() -> Self {
-        Self::available().next().unwrap_or(Self::Each)
-    }
-
     /// Compresses one block into each lane's state.
-    pub(super) fn compress(self, state: &mut [Row; 8], block: &[Row; 16]) {
+    pub(crate) fn compress(self, state: &mut [Row; 8], block: &[Row; 16]) {
         match self {
-            // SAFETY: `best` and `available` give this level only where AVX-512F was detected.
+            // SAFETY: a level is given only where its instructions were detected.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { avx512::compress(state, block) },
-            // SAFETY: as above, for AVX2.
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::compress(state, block) },
             Self::Each => compress_each(state, block),
