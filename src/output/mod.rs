@@ -37,7 +37,8 @@ pub use matches::{Encoded, Match, Matches, Task, matches};
 pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};
 pub use readback::{
-    CountRow, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,
+    CountRow, MatchPart, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,
+    match_parts,
 };
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};

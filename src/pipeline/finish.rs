@@ -162,7 +162,8 @@ fn audit_and_settle(
     let mut auditing = Timings::default();
     let (audited, matched) = waves::both(
         || {
-            let check = || audit::contents(folder, &job.policy.floors, &job.secret, Some(&barred));
+            let floors = &job.policy.floors;
+            let check = || audit::contents(folder, floors, &job.secret, Some(&barred), waves::all);
             demand(auditing.time(Stage::Audit, check))
         },
         || timings.time(Stage::Report, || settle(joined, release)),

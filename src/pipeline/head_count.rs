@@ -229,7 +229,9 @@ pub(super) fn attempt(
     })?;
     timings.time(Stage::Audit, || {
         let folder = begun.staging.folder();
-        finish::demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&[])))?;
+        let secret = &begun.job.secret;
+        let seen = audit::contents(folder, &policy.floors, secret, Some(&[]), waves::all);
+        finish::demand(seen)?;
         finish::demand(audit::counts(folder, &policy.floors))
     })?;
 

@@ -282,3 +282,38 @@ impl Regular<'_> {
         Span::between(start + u32::from(is_quoted), end - u32::from(is_quoted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_finds_the_same_places() {
+        // A linear congruential generator (Knuth, TAOCP 2, §3.3.4): any bits will do.
+        let mut seed = 7u64;
+        let mut draw = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % below
+        };
+        for round in 0..2000 {
+            let len = usize::try_from(draw(400)).unwrap();
+            // From nearly plain text to nothing but marks.
+            let marks = 2 + round % 40;
+            let text: Vec<u8> = (0..len)
+                .map(|_| *b",\n\"\r".get(usize::try_from(draw(marks)).unwrap()).unwrap_or(&b'x'))
+                .collect();
+            let from = usize::try_from(draw(len as u64 + 1)).unwrap();
+            let find = |level: Level| {
+                let mut found = Places::default();
+                let delimiter = Some(b',');
+                let finding = Finding { found: &mut found, text: &text, from, delimiter };
+                let is_all = level.run(finding);
+                let places = [found.delimiters.all().to_vec(), found.line_ends.all().to_vec()];
+                (is_all, found.are_plain, places)
+            };
+            for level in Level::available() {
+                assert_eq!(find(level), find(Level::Each), "{level:?}");
+            }
+        }
+    }
+}
