@@ -296,10 +296,6 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
     group.finish();
 }
 
-fn one_by_one<T>(tasks: Vec<output::Task<'_, T>>) -> Vec<T> {
-    tasks.into_iter().map(|task| task()).collect()
-}
-
 fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
@@ -307,7 +303,10 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let large_books = LargeBooks::default();
     let today = Day::today();
     let gates = Gates { policy: &policy, today, drawn: None, large_books: &large_books };
-    let counted = privacy::count(&index, canaries, &gates).lists;
+    let count = || {
+        privacy::count(&index, canaries, &gates, |stretches, of| stretches.iter().map(of).collect())
+    };
+    let counted = count().lists;
     let exact = || counted.iter().map(|list| list.exact_figure(&policy.floors)).collect::<Vec<_>>();
     let release = privacy::release(&index, &policy, &counted, &exact());
     let people = release.people.len() as u64;
@@ -316,7 +315,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     group.throughput(Throughput::Elements(people));
     group.bench_function("release", |bencher| {
         bencher.iter(|| {
-            let counted = privacy::count(&index, canaries, &gates).lists;
+            let counted = count().lists;
             privacy::release(&index, &policy, &counted, &exact())
         });
     });
@@ -359,7 +358,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     group.bench_function("matches", |bencher| {
         bencher.iter_batched(
             || drop(fs::remove_file(&path)),
-            |()| output::matches(&path, of, matches, one_by_one).expect("a table"),
+            |()| output::matches(&path, of, matches, output::one_by_one).expect("a table"),
             BatchSize::PerIteration,
         );
     });
@@ -373,7 +372,8 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let mut group = criterion.benchmark_group("audit");
     group.throughput(Throughput::Elements(people));
     group.bench_function("contents", |bencher| {
-        bencher.iter(|| audit::contents(&folder, &policy.floors, &scene.secret, Some(&[])));
+        let (floors, secret) = (&policy.floors, &scene.secret);
+        bencher.iter(|| audit::contents(&folder, floors, secret, Some(&[]), output::one_by_one));
     });
     group.finish();
 }

@@ -10,7 +10,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::Role;
 use phonematch::job::{HISTORY, LEDGER, OptOutSource};
 use phonematch::key::Secret;
-use phonematch::output::{MANIFEST, Manifest, Task};
+use phonematch::output::{MANIFEST, Manifest, one_by_one};
 use phonematch::pipeline::{self, AuditedOptOuts};
 use phonematch::privacy::{Book, Messages};
 use phonematch::share::Share;
@@ -85,8 +85,6 @@ fn check_runs(
             };
             digests = barred.as_ref().map_or(0, |barred| barred.digests);
             let barred = barred.as_ref().map(|barred| barred.keys.as_slice());
-            let one_by_one =
-                |tasks: Vec<Task<'_, _>>| tasks.into_iter().map(|task| task()).collect();
             checks.extend(audit::contents(run, &manifest.floors, secret, barred, one_by_one));
             if manifest.purpose == Purpose::Analytics.name() {
                 checks.extend(audit::counts(run, &manifest.floors));

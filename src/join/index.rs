@@ -1,6 +1,7 @@
 //! The probe side: accounts looked up, and what that came to.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::beside::{MemberDates, RowDates, Told};
 use super::owners::{OwnerNo, Owners};
@@ -243,6 +244,25 @@ impl ListIndex {
         let owner = |at: usize| self.owners.of(to_u32(at));
         let numbered = self.members.iter().enumerate();
         numbered.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
+    }
+
+    /// Those of a list, in the same order.
+    pub fn members_of(&self, list: ListNo) -> impl Iterator<Item = Member> + Clone + '_ {
+        let is_its = move |row: &MemberRow| self.origins[row.origin as usize].list == list;
+        let numbered = self.members.iter().enumerate();
+        let owner = |at: usize| self.owners.of(to_u32(at));
+        let its = numbered.filter(move |(_, row)| is_its(row));
+        its.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
+    }
+
+    /// Where members stand, in stretches of so many: to be looked at by several threads.
+    #[must_use]
+    pub fn stretches(&self, each: u32) -> Vec<Range<u32>> {
+        let end = to_u32(self.members.len());
+        let each = each.max(1);
+        (0..end.div_ceil(each))
+            .map(|at| at * each..(at * each).saturating_add(each).min(end))
+            .collect()
     }
 
     /// One of them.

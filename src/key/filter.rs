@@ -191,7 +191,7 @@ mod tests {
             filter.mark(all.iter().map(|&number| seed.clue(number)), &mut held);
             assert_eq!(held.pop(), Some(true), "what is set stays set");
             let one_by_one = all.iter().map(|&number| filter.may_hold(seed.clue(number)));
-            assert!(one_by_one.eq(held), "the same as one by one");
+            assert!(one_by_one.take(last).eq(held), "the same as one by one");
             for level in Level::available() {
                 let mut held = vec![false; all.len()];
                 let clues = all.iter().map(|&number| seed.clue(number));

@@ -59,6 +59,12 @@ impl Match {
 /// One of several things to do, in any order or at once.
 pub type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
 
+/// Does tasks in their order, for callers without threads.
+#[must_use]
+pub fn one_by_one<T>(tasks: Vec<Task<'_, T>>) -> Vec<T> {
+    tasks.into_iter().map(|task| task()).collect()
+}
+
 /// A column of one row group, encoded.
 pub type Encoded = Result<ArrowColumnChunk, ParquetError>;
 
@@ -182,10 +188,6 @@ fn encode(
 mod tests {
     use super::*;
     use arrow::array::RecordBatch;
-
-    fn one_by_one(tasks: Vec<Task<'_, Encoded>>) -> Vec<Encoded> {
-        tasks.into_iter().map(|task| task()).collect()
-    }
 
     /// What the writer of whole batches makes of the same rows, with as many in a row group.
     #[test]

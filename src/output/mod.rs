@@ -33,7 +33,7 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
-pub use matches::{Encoded, Match, Matches, Task, matches};
+pub use matches::{Encoded, Match, Matches, Task, matches, one_by_one};
 pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};
 pub use readback::{

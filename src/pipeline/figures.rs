@@ -113,7 +113,8 @@ pub(super) fn decide(
         drawn: job.drawn(),
         large_books: &large_books,
     };
-    let mut tally = privacy::count(index, canaries, &gates);
+    let mut tally =
+        privacy::count(index, canaries, &gates, |stretches, of| waves::map(stretches, of));
     let history = messages::choose(begun, index, &mut tally, watch)?;
     let Tally { lists: counted, kept_back } = tally;
     let large_books = large_books.owners();

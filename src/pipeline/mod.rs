@@ -33,7 +33,7 @@ use std::time::Instant;
 use crate::consent::{SuppressionReader, Suppressions};
 use crate::input::{Facts, Field, Location, Meter, Need, Role, Want};
 use crate::job::{Ending, Job};
-use crate::join::{Holds, ListBuilder, ListIndex, ListName, ListStore};
+use crate::join::{Holds, ListIndex, ListName, ListStore};
 use crate::key::{Form, Keyer, MatchKey};
 use crate::normalise::Hint;
 use crate::output::{Lineage, OutputError, REJECTS, Rejected, RejectsTable, Staged, Staging};
@@ -241,14 +241,15 @@ fn attempt(begun: &Begun<'_>, restarts: u32, watch: &Watch) -> Result<Finished, 
     }
 
     let (mut gathering, room) = match job.memory {
-        None => (Gathering::Index(ListBuilder::default()), u64::MAX),
+        None => (Gathering::Index(Box::default()), u64::MAX),
         Some(budget) => {
             let room = passes::room(budget, &no.suppressions)?;
             let holds = match job.purpose.takes_pairs() {
                 true => Holds::Pairs,
                 false => Holds::Numbers,
             };
-            (Gathering::Store(ListStore::new(begun.staging.folder().to_owned(), holds)), room)
+            let store = ListStore::new(begun.staging.folder().to_owned(), holds);
+            (Gathering::Store(Box::new(store)), room)
         }
     };
     let canary_list = gathering.list(&ListName::reserved());

@@ -106,10 +106,10 @@ pub(super) fn over_export(
             let mut accounts = Vec::new();
             let has_contacts = builder.has_contacts();
             let around = Around { pass: Pass::Only, late: &HashSet::new(), has_contacts };
-            let passed = road.pass(builder, around, &mut accounts, rejects, timings)?;
+            let passed = road.pass(*builder, around, &mut accounts, rejects, timings)?;
             Ok(Joint { index: passed.index, accounts, passes: 1, store: None, room })
         }
-        Gathering::Store(store) => road.passes(store, room, lists, rejects, timings),
+        Gathering::Store(store) => road.passes(*store, room, lists, rejects, timings),
     }
 }
 

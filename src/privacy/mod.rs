@@ -28,6 +28,7 @@ mod personal;
 mod sketch;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::job::Identifier;
 use crate::join::{Fate, ListIndex, ListNo, SlotNo};
@@ -201,6 +202,9 @@ struct Person {
     member: u32,
 }
 
+/// Members that are looked at in one go.
+const STRETCH: u32 = 64 * 1024;
+
 /// Every list, counted.
 #[derive(Debug)]
 pub struct Tally {
@@ -210,9 +214,43 @@ pub struct Tally {
     pub kept_back: KeptBack,
 }
 
-/// Counts every list, by list number. `canaries` is the list that never leaves.
+/// What consecutive members come to, each by itself.
+pub struct Verdicts(Vec<Verdict>);
+
+#[derive(Clone, Copy)]
+enum Verdict {
+    /// A person to be counted.
+    Counts,
+    /// A matched person who is not.
+    KeptBack(WithholdReason),
+    /// Nobody, or a person for whom another member stands.
+    Nobody,
+}
+
+impl Verdicts {
+    fn of(members: Range<u32>, index: &ListIndex, gates: &Gates<'_>, kept_back: &KeptBack) -> Self {
+        let verdict = |at: u32| {
+            let member = index.member(at);
+            // The same person in the list's other form: two numbers, one person, one row.
+            if kept_back.is_stood_for(at) || index.member_fate(&member) != Fate::Matched {
+                return Verdict::Nobody;
+            }
+            let reason = gates.reason(index, &member, kept_back.dates(index, at));
+            reason.map_or(Verdict::Counts, Verdict::KeptBack)
+        };
+        Self(members.map(verdict).collect())
+    }
+}
+
+/// Counts every list, by list number. `canaries` is the list that never leaves. `map` maps
+/// stretches of members in their order, at once where it can.
 #[must_use]
-pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
+pub fn count(
+    index: &ListIndex,
+    canaries: ListNo,
+    gates: &Gates<'_>,
+    map: impl FnOnce(&[Range<u32>], &(dyn Fn(&Range<u32>) -> Verdicts + Sync)) -> Vec<Verdicts>,
+) -> Tally {
     let empty = |list| Counted {
         list,
         slots: Vec::new(),
@@ -222,16 +260,17 @@ pub fn count(index: &ListIndex, canaries: ListNo, gates: &Gates<'_>) -> Tally {
     };
     let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
     let mut kept_back = KeptBack::nobody(index);
-    for (at, member) in (0..).zip(index.members()) {
+    let stretches = index.stretches(STRETCH);
+    let verdicts =
+        map(&stretches, &|members| Verdicts::of(members.clone(), index, gates, &kept_back));
+    let verdicts = verdicts.into_iter().flat_map(|Verdicts(verdicts)| verdicts);
+    for ((at, member), verdict) in (0..).zip(index.members()).zip(verdicts) {
         let list = &mut counted[member.list.index()];
         list.slots.push(member.slot);
-        // The same person in the list's other form: two numbers, one person, one row.
-        if kept_back.is_stood_for(at) || index.member_fate(&member) != Fate::Matched {
-            continue;
-        }
-        match gates.reason(index, &member, kept_back.dates(index, at)) {
-            Some(reason) => kept_back.add(at, reason),
-            None => list.people.push(Person { slot: member.slot, member: at }),
+        match verdict {
+            Verdict::Counts => list.people.push(Person { slot: member.slot, member: at }),
+            Verdict::KeptBack(reason) => kept_back.add(at, reason),
+            Verdict::Nobody => {}
         }
     }
     counted.retain(|counted| counted.list != canaries);

@@ -9,9 +9,9 @@ use crate::pipeline::RunError;
 /// Where list rows go.
 pub(in crate::pipeline) enum Gathering {
     /// Into the index, at once.
-    Index(ListBuilder),
+    Index(Box<ListBuilder>),
     /// Into a store, until there is room for them; which of them are duplicates shows only then.
-    Store(ListStore),
+    Store(Box<ListStore>),
 }
 
 /// The same, lent to whoever reads an input.

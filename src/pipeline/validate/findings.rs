@@ -5,6 +5,7 @@
 //! nothing else hangs on them.
 
 use super::super::place::Place;
+use super::super::waves;
 use super::rejected::{REJECTED, Rejected, SOME_DAMAGE, SOME_LOSS};
 use super::{
     Context, Dialect, Finding, GateOutcome, MatchCheck, ReadInput, ReadLists, Seen, Severity,
@@ -415,7 +416,10 @@ fn withheld(context: Context<'_>, read: &ReadLists, findings: &mut Vec<Finding>)
     }
     let today = Day::today();
     let gates = privacy::Gates { policy, today, drawn: None, large_books: &large_books };
-    let counted = privacy::count(&read.index, read.reserved, &gates).lists;
+    let counted = privacy::count(&read.index, read.reserved, &gates, |stretches, of| {
+        waves::map(stretches, of)
+    });
+    let counted = counted.lists;
     let all = counted.len() as u64;
     let is_large = |list: &&privacy::Counted| list.is_too_large();
     let large = counted.iter().filter(is_large).count() as u64;
