@@ -13,6 +13,9 @@ use crate::output::{MatchPart, MatchRow, NotMatches, Task, match_parts};
 /// Barred keys whose tokens are made in one go.
 const KEYS_AT_A_TIME: usize = 4096;
 
+/// Most rows that are read in one go.
+const PART_ROWS: usize = 1 << 17;
+
 /// What the rows came to.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -107,15 +110,22 @@ impl Seen {
         barred: &[MatchKey],
         do_all: impl Fn(Vec<Task<'_, SeenPart>>) -> Vec<SeenPart>,
     ) -> Option<Self> {
+        let mut seen = Self::of_parts(match_parts(path, PART_ROWS).ok()?, do_all)?;
+        seen.look_for(secret, barred);
+        Some(seen)
+    }
+
+    fn of_parts(
+        parts: Vec<MatchPart>,
+        do_all: impl Fn(Vec<Task<'_, SeenPart>>) -> Vec<SeenPart>,
+    ) -> Option<Self> {
         let task = |part: MatchPart| -> Task<'_, SeenPart> {
             Box::new(move || SeenPart(Self::of_part(&part)))
         };
-        let parts = match_parts(path).ok()?;
         let mut seen = Self::default();
         for SeenPart(part) in do_all(parts.into_iter().map(task).collect()) {
             seen = seen.followed_by(part.ok()?);
         }
-        seen.look_for(secret, barred);
         Some(seen)
     }
 
@@ -221,4 +231,44 @@ fn write_cell(row: &MatchRow<'_>, cell: &mut String) {
     }
     cell.push('|');
     cell.push_str(row.device.unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{made_up_matches, one_by_one};
+
+    #[test]
+    fn parts_come_to_what_the_whole_comes_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("matches.parquet");
+        // Ascending but for four rows, one of them a repeat; whatever the parts, some begin there.
+        let mut tokens: Vec<u32> = (0..1000).map(|at| at * 2).collect();
+        (tokens[14], tokens[300], tokens[700], tokens[999]) = (tokens[13], 1, 3, 5);
+        made_up_matches(&path, &tokens);
+        let seen = |most_rows: usize| {
+            let seen = Seen::of_parts(match_parts(&path, most_rows).unwrap(), one_by_one).unwrap();
+            let mut lists: Vec<_> = seen
+                .names()
+                .zip(seen.lists())
+                .map(|((recipient, list), of)| {
+                    let mut cells: Vec<_> = of.cells.iter().map(|(c, n)| (c.clone(), *n)).collect();
+                    cells.sort_unstable();
+                    (recipient.to_owned(), list.to_owned(), of.people, cells)
+                })
+                .collect();
+            lists.sort_unstable();
+            let mut tokens: Vec<_> =
+                seen.recipients.values().flat_map(|recipient| recipient.tokens.clone()).collect();
+            tokens.sort_unstable();
+            (lists, tokens, [seen.barred, seen.disordered, seen.misshapen, seen.selves])
+        };
+        let whole = seen(PART_ROWS);
+        assert_eq!(whole.0.iter().map(|list| list.2).sum::<u64>(), 1000);
+        assert!(whole.0.len() == 2 && whole.0.iter().all(|list| list.3.len() > 5));
+        assert_eq!((whole.1.len(), whole.2), (1000, [0, 4, 0, 0]));
+        for most_rows in [1, 7, 15, 100, 300, 999] {
+            assert!(seen(most_rows) == whole, "{most_rows}");
+        }
+    }
 }

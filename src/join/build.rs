@@ -499,6 +499,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_expected_changes_nothing_and_is_not_kept() {
+        let rows = listed(0..50_000);
+        for expected in [0, 20_000, 50_000, 5_000_000, u64::MAX] {
+            let mut builder = ListBuilder::default();
+            let list = builder.list(&name("a"));
+            for (at, &row) in rows.iter().enumerate() {
+                if at == 100 {
+                    builder.expect(expected);
+                }
+                builder.add(list, row, Some(0));
+            }
+            assert_eq!(builder.add(list, rows[7], Some(0)), Added::Duplicate(7));
+            let index = builder.finish();
+            assert!(index.bytes() <= 40 * rows.len(), "{expected}: {} bytes", index.bytes());
+            for (at, row) in rows.iter().enumerate() {
+                assert_eq!(index.find(row.key).map(SlotNo::index), Some(at));
+            }
+        }
+    }
+
+    #[test]
     fn a_list_row_takes_at_most_forty_bytes() {
         let rows = 1_000_000;
         let mut builder = ListBuilder::default();

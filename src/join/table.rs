@@ -203,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn whatever_was_expected_everything_is_found_and_little_is_kept() {
+        for expected in [0, 10, 9_000, 10_000, 11_000, 10_000_000, usize::MAX] {
+            let mut table = Table::default();
+            table.expect(expected);
+            for place in 0..10_000 {
+                table.insert(entry(place), || (0..place).map(entry));
+                assert!(place < 64 || table.bytes() <= 64 * (place as usize + 1));
+            }
+            table.shrink(9_999, (0..10_000).map(entry));
+            for place in 0..10_000 {
+                assert_eq!(table.find(hash(place), |found| found == place), Some(place));
+            }
+            assert!(table.bytes() <= 54_000, "{expected}: {}", table.bytes());
+        }
+    }
+
+    #[test]
     fn places_need_not_be_dense() {
         let mut table = Table::default();
         let places: Vec<u32> = (0..32).map(|bit| u32::MAX >> bit).map(|place| place / 2).collect();

@@ -33,6 +33,8 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
+#[cfg(test)]
+pub(crate) use matches::made_up_matches;
 pub use matches::{Encoded, Match, Matches, Task, matches, one_by_one};
 pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};

@@ -35,9 +35,6 @@ pub struct MatchRow<'a> {
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
 
-/// Most rows of a part.
-const PART_ROWS: usize = 1 << 17;
-
 /// The file is not there, or not one that a run writes.
 #[derive(Debug, thiserror::Error)]
 #[error("it cannot be read as the table that it should be")]
@@ -74,17 +71,17 @@ pub struct MatchPart {
     rows: usize,
 }
 
-/// The parts of a `matches.parquet`, in the order of its rows.
+/// The parts of a `matches.parquet`, of so many rows at most, in the order of its rows.
 ///
 /// # Errors
 ///
 /// [`NotMatches`] when the file cannot be read or has other columns.
-pub fn match_parts(path: &Path) -> Result<Vec<MatchPart>, NotMatches> {
+pub fn match_parts(path: &Path, most_rows: usize) -> Result<Vec<MatchPart>, NotMatches> {
     let (_, builder) = open(File::open(path).map_err(|_| NotMatches)?, matches_schema)?;
     let mut parts = Vec::new();
     for (group, metadata) in builder.metadata().row_groups().iter().enumerate() {
         let rows = usize::try_from(metadata.num_rows()).map_err(|_| NotMatches)?;
-        let each = rows.div_ceil(rows.div_ceil(PART_ROWS).max(1)).max(1);
+        let each = rows.div_ceil(rows.div_ceil(most_rows.max(1)).max(1)).max(1);
         parts.extend((0..rows).step_by(each).map(|offset| {
             let path = path.to_owned();
             MatchPart { path, group, offset, rows: each.min(rows - offset) }
