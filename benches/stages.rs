@@ -296,6 +296,10 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
     group.finish();
 }
 
+fn one_by_one<T>(tasks: Vec<output::Task<'_, T>>) -> Vec<T> {
+    tasks.into_iter().map(|task| task()).collect()
+}
+
 fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let policy = scene.policy();
     let index = joined(scene);
@@ -358,7 +362,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     group.bench_function("matches", |bencher| {
         bencher.iter_batched(
             || drop(fs::remove_file(&path)),
-            |()| output::matches(&path, of, matches, output::one_by_one).expect("a table"),
+            |()| output::matches(&path, of, matches, one_by_one).expect("a table"),
             BatchSize::PerIteration,
         );
     });
@@ -372,8 +376,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let mut group = criterion.benchmark_group("audit");
     group.throughput(Throughput::Elements(people));
     group.bench_function("contents", |bencher| {
-        let (floors, secret) = (&policy.floors, &scene.secret);
-        bencher.iter(|| audit::contents(&folder, floors, secret, Some(&[]), output::one_by_one));
+        bencher.iter(|| audit::contents(&folder, &policy.floors, &scene.secret, Some(&[])));
     });
     group.finish();
 }

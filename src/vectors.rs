@@ -8,9 +8,9 @@
 //! # Unsafe code
 //!
 //! The only module that holds any. It is of two kinds. *A call* of a function that needs a processor
-//! feature: made only under a [`Level`], or in a method of eyes, and [`Level::available`] gives a
-//! level, and a level gives eyes, only where the features were detected. *A change of type* between
-//! an array of integers and a vector of the same size, both plain bits without padding or invalid
+//! feature: made only by who holds eyes of that level, and those are given only where the features
+//! were detected, and never outlive the process that detected them. *A change of type* between an
+//! array of integers and a vector of the same size, both plain bits without padding or invalid
 //! values; the compiler checks the sizes. There are no pointers.
 
 #![allow(unsafe_code, reason = "vector instructions are dispatched here; see the module's doc")]
@@ -27,10 +27,10 @@ pub(crate) const WINDOW: usize = 64;
 pub(crate) enum Level {
     /// Vectors of 64 bytes, and what came before them.
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512(x86::Avx512),
     /// Vectors of 32 bytes, and what came with them.
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(x86::Avx2),
     /// Those that every processor of the kind has.
     Each,
 }
@@ -47,8 +47,8 @@ pub(crate) trait Kernel {
 
 /// How a level looks at bytes.
 pub(crate) trait Eyes: Copy {
-    /// The bits of the places where a byte stands, the lowest for the first.
-    fn places_of(self, window: &[u8; WINDOW], byte: u8) -> u64;
+    /// The bits of the places where any of these bytes stands, the lowest for the first.
+    fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64;
 }
 
 /// Sees as every processor does.
@@ -57,8 +57,13 @@ pub(crate) struct Plain;
 
 impl Eyes for Plain {
     #[inline(always)]
-    fn places_of(self, window: &[u8; WINDOW], byte: u8) -> u64 {
-        u8x64::new(*window).simd_eq(u8x64::splat(byte)).to_bitmask()
+    fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
+        let window = u8x64::new(*window);
+        let mut found = u8x64::splat(0);
+        for byte in any_of {
+            found |= window.simd_eq(u8x64::splat(byte));
+        }
+        found.to_bitmask()
     }
 }
 
@@ -67,7 +72,7 @@ impl Level {
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors =
-            [x86::has_avx512().then_some(Self::Avx512), x86::has_avx2().then_some(Self::Avx2)];
+            [x86::Avx512::detect().map(Self::Avx512), x86::Avx2::detect().map(Self::Avx2)];
         #[cfg(not(target_arch = "x86_64"))]
         let vectors: [Option<Self>; 0] = [];
         vectors.into_iter().flatten().chain([Self::Each])
@@ -82,12 +87,12 @@ impl Level {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
-            // SAFETY: `available` gives this level only where its features were detected.
+            // SAFETY: there are such eyes only where their features were detected.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { x86::run_avx512(kernel) },
+            Self::Avx512(eyes) => unsafe { x86::run_avx512(kernel, eyes) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::run_avx2(kernel) },
+            Self::Avx2(eyes) => unsafe { x86::run_avx2(kernel, eyes) },
             Self::Each => kernel.run(Plain),
         }
     }
@@ -103,45 +108,59 @@ mod x86 {
 
     use super::{Eyes, Kernel, WINDOW};
 
-    pub(super) fn has_avx512() -> bool {
-        has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has_avx2()
+    /// Eyes of a processor that has AVX-512; there are none where it was not detected.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Avx512(());
+
+    /// Eyes of a processor that has AVX2; there are none where it was not detected.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Avx2(());
+
+    impl Avx512 {
+        pub(super) fn detect() -> Option<Self> {
+            let has = has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
+            Avx2::detect().filter(|_| has).map(|_| Self(()))
+        }
     }
 
-    pub(super) fn has_avx2() -> bool {
-        has!("avx2") && has!("bmi1") && has!("bmi2") && has!("lzcnt") && has!("popcnt")
+    impl Avx2 {
+        pub(super) fn detect() -> Option<Self> {
+            let has = has!("avx2") && has!("bmi1") && has!("bmi2");
+            (has && has!("lzcnt") && has!("popcnt")).then_some(Self(()))
+        }
     }
-
-    /// There is one only while [`run_avx512`] runs.
-    #[derive(Clone, Copy)]
-    struct Avx512(());
-
-    /// There is one only while [`run_avx2`] runs.
-    #[derive(Clone, Copy)]
-    struct Avx2(());
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx512(()))
+    pub(super) fn run_avx512<K: Kernel>(kernel: K, eyes: Avx512) -> K::Output {
+        kernel.run(eyes)
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run(Avx2(()))
+    pub(super) fn run_avx2<K: Kernel>(kernel: K, eyes: Avx2) -> K::Output {
+        kernel.run(eyes)
     }
 
     impl Eyes for Avx512 {
         #[inline(always)]
-        fn places_of(self, window: &[u8; WINDOW], byte: u8) -> u64 {
-            // SAFETY: whoever has these eyes runs where the features were detected.
-            unsafe { places_avx512(window, byte) }
+        fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
+            let mut found = 0;
+            for byte in any_of {
+                // SAFETY: there are such eyes only where the features were detected.
+                found |= unsafe { places_avx512(window, byte) };
+            }
+            found
         }
     }
 
     impl Eyes for Avx2 {
         #[inline(always)]
-        fn places_of(self, window: &[u8; WINDOW], byte: u8) -> u64 {
-            // SAFETY: as above.
-            unsafe { places_avx2(window, byte) }
+        fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
+            let mut found = 0;
+            for byte in any_of {
+                // SAFETY: as above.
+                found |= unsafe { places_avx2(window, byte) };
+            }
+            found
         }
     }
 
@@ -157,12 +176,15 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     fn places_avx2(window: &[u8; WINDOW], byte: u8) -> u64 {
         // SAFETY: twice 32 bytes and two vectors of 256 bits are the same plain bits.
-        let halves = unsafe { std::mem::transmute::<[u8; WINDOW], [__m256i; 2]>(*window) };
-        let [low, high] = halves.map(|half| {
-            let equal = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed()));
-            u64::from(_mm256_movemask_epi8(equal).cast_unsigned())
-        });
-        low | high << 32
+        let [low, high] = unsafe { std::mem::transmute::<[u8; WINDOW], [__m256i; 2]>(*window) };
+        places_in_half(low, byte) | places_in_half(high, byte) << 32
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn places_in_half(half: __m256i, byte: u8) -> u64 {
+        let equal = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed()));
+        u64::from(_mm256_movemask_epi8(equal).cast_unsigned())
     }
 }
 
@@ -178,8 +200,19 @@ mod tests {
 
         #[inline(always)]
         fn run(self, eyes: impl Eyes) -> (u64, u32) {
-            let places = eyes.places_of(self.0, self.1);
+            let places = eyes.places_of(self.0, [self.1]);
             (places, places.count_ones())
+        }
+    }
+
+    struct LookForTwo<'a>(&'a [u8; WINDOW], [u8; 2]);
+
+    impl Kernel for LookForTwo<'_> {
+        type Output = u64;
+
+        #[inline(always)]
+        fn run(self, eyes: impl Eyes) -> u64 {
+            eyes.places_of(self.0, self.1)
         }
     }
 
@@ -194,6 +227,9 @@ mod tests {
                     assert_eq!(level.run(Look(&window, byte ^ 2)), (0, 0), "{level:?}");
                     let others = (!(1 << at), 63);
                     assert_eq!(level.run(Look(&window, byte ^ 1)), others, "{level:?}");
+                    window[at ^ 5] = byte ^ 3;
+                    let both = level.run(LookForTwo(&window, [byte, byte ^ 3]));
+                    assert_eq!(both, 1 << at | 1 << (at ^ 5), "{level:?}");
                 }
             }
         }

@@ -26,14 +26,12 @@ use std::path::Path;
 use crate::key::{MatchKey, Secret};
 use crate::normalise::METADATA_VERSION;
 use crate::output::{
-    MANIFEST, MATCHES, Manifest, ManifestFile, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE, Task,
-    files_of,
+    MANIFEST, MATCHES, Manifest, ManifestFile, REPORT, REPORT_PAGE, SUMMARY, SUMMARY_PAGE, files_of,
 };
 use crate::policy::Floors;
 use crate::report::{Report, is_sealed};
 
 use seen::Seen;
-pub use seen::SeenPart;
 
 pub use chain::{Link, follow, walk_back};
 pub use counts::counts;
@@ -82,17 +80,15 @@ type Told = BTreeMap<(String, String), Option<(u64, u64)>>;
 ///
 /// `barred` are the keys that must not be there, in every form in which a list may hold them. None
 /// for a run that another one follows: who left since then is in it, and the next run took them
-/// back. `do_all` does tasks and gives what they come to, in their order: parts of the matches are
-/// read at once where it can.
+/// back.
 #[must_use]
 pub fn contents(
     folder: &Path,
     floors: &Floors,
     secret: &Secret,
     barred: Option<&[MatchKey]>,
-    do_all: impl Fn(Vec<Task<'_, SeenPart>>) -> Vec<SeenPart>,
 ) -> Vec<Check> {
-    let found = Seen::of(&folder.join(MATCHES), secret, barred.unwrap_or_default(), do_all);
+    let found = Seen::of(&folder.join(MATCHES), secret, barred.unwrap_or_default());
     let (seen, told) = match (found, told(&folder.join(SUMMARY))) {
         (Some(seen), Some(told)) => (seen, told),
         (seen, _) => {

@@ -10,7 +10,7 @@ use phonematch::consent::Purpose;
 use phonematch::input::Role;
 use phonematch::job::{HISTORY, LEDGER, OptOutSource};
 use phonematch::key::Secret;
-use phonematch::output::{MANIFEST, Manifest, one_by_one};
+use phonematch::output::{MANIFEST, Manifest};
 use phonematch::pipeline::{self, AuditedOptOuts};
 use phonematch::privacy::{Book, Messages};
 use phonematch::share::Share;
@@ -85,7 +85,7 @@ fn check_runs(
             };
             digests = barred.as_ref().map_or(0, |barred| barred.digests);
             let barred = barred.as_ref().map(|barred| barred.keys.as_slice());
-            checks.extend(audit::contents(run, &manifest.floors, secret, barred, one_by_one));
+            checks.extend(audit::contents(run, &manifest.floors, secret, barred));
             if manifest.purpose == Purpose::Analytics.name() {
                 checks.extend(audit::counts(run, &manifest.floors));
             }

@@ -151,9 +151,9 @@ impl Batch {
         self.rows
     }
 
-    /// How many bytes of text its cells stand in; none where they are in Parquet's pages.
-    #[must_use]
-    pub fn text_bytes(&self) -> usize {
+    /// How many bytes its text has, with what of it is in no wanted cell; none where cells are in
+    /// Parquet's pages.
+    pub(super) fn text_bytes(&self) -> usize {
         self.text.len()
     }
 

@@ -97,11 +97,11 @@ pub struct Facts {
 /// How long an input is, as far as that shows before it is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
-    /// So many rows, as its footer says.
+    /// So many rows, as its footer says; no more than it has bytes, whatever that says.
     Rows(u64),
-    /// So many bytes of text.
+    /// So many bytes of UTF-8.
     Text(u64),
-    /// A stream, or packed.
+    /// A stream, or packed, or in another encoding.
     Unknown,
 }
 
@@ -403,9 +403,12 @@ impl BatchReader {
     /// How long the input is, as far as that is known.
     #[must_use]
     pub fn extent(&self) -> Extent {
-        match (&self.rows, self.compression, self.origin.bytes()) {
-            (Rows::Parquet(rows), _, _) => Extent::Rows(rows.rows_claimed()),
-            (Rows::Delimited(_), Compression::None, Some(bytes)) => Extent::Text(bytes),
+        let Some(bytes) = self.origin.bytes() else { return Extent::Unknown };
+        match (&self.rows, self.compression, self.encoding) {
+            (Rows::Parquet(rows), _, _) => Extent::Rows(rows.rows_claimed().min(bytes)),
+            (Rows::Delimited(_), Compression::None, Encoding::Utf8 | Encoding::Utf8Bom) => {
+                Extent::Text(bytes)
+            }
             (Rows::Delimited(_) | Rows::Ndjson(_), _, _) => Extent::Unknown,
         }
     }

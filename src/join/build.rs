@@ -127,14 +127,15 @@ impl ListBuilder {
         Self { roll, ..Self::default() }
     }
 
-    /// Says that about so many rows more will come, so that columns and table need not grow again and
-    /// again. It may be wrong: what is not used is address space and no memory.
+    /// Says that about so many rows more will come, whatever was said before, so that columns and table
+    /// need not grow again and again. It may be wrong: columns that are not used are address space and
+    /// no memory, and what the table has too much is given back in the end.
     pub fn expect(&mut self, rows: u64) {
         let rows = usize::try_from(rows.min(u64::from(u32::MAX))).unwrap_or(0);
+        self.table.expect(rows);
         if rows <= self.members.len() / GROWTH {
             return;
         }
-        self.table.expect(rows);
         let reserved = [
             self.keys.try_reserve_exact(rows),
             self.first_members.try_reserve_exact(rows),

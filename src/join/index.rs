@@ -255,7 +255,7 @@ impl ListIndex {
         its.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
     }
 
-    /// Where members stand, in stretches of so many: to be looked at by several threads.
+    /// Ranges of all members, each of so many but for the last, for several threads to look at.
     #[must_use]
     pub fn stretches(&self, each: u32) -> Vec<Range<u32>> {
         let end = to_u32(self.members.len());

@@ -8,7 +8,7 @@
 //!
 //! It promises: nothing that is stored or written is an unkeyed digest (all mobile numbers of the
 //! world are minutes of SHA-256), and neither keys nor secret are ever printed. The only module
-//! that sees SHA-2. It cannot fail on a number.
+//! that sees SHA-2, but for the lanes in `vectors`. It cannot fail on a number.
 //!
 //! # How it is fast
 //!

@@ -205,7 +205,7 @@ pub fn read_by(text: &[u8], hint: Hint, checks: Checks) -> Outcome {
 // A decision that the common road leaves in registers is stored from there. Where it is first put
 // with those of the other roads, it is loaded from what was just stored in pieces, which waits.
 #[inline(always)]
-pub fn push_read(
+pub(crate) fn push_read(
     text: &[u8],
     (hint, checks): (Hint, Checks),
     read: &mut Vec<Result<Reading, RejectReason>>,
@@ -369,6 +369,36 @@ fn with_plus(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_pushed_is_what_is_read() {
+        let texts = [
+            "+12025550123",
+            "12025550123",
+            "+1 (202) 555-0123",
+            "0044 20 7946 0958",
+            "",
+            "+",
+            "\0",
+            "+120255501234567890",
+            "+1202555012x",
+            "call +12025550123",
+            "+447700900123",
+            "7777777777",
+        ];
+        let mut read = Vec::new();
+        for text in texts {
+            for hint in [Hint::International, Hint::None] {
+                for checks in [Checks::Library, Checks::Damage] {
+                    let path = push_read(text.as_bytes(), (hint, checks), &mut read);
+                    let outcome = read_by(text.as_bytes(), hint, checks);
+                    assert!(read.last() == Some(&outcome.result) && path == outcome.path);
+                }
+            }
+        }
+        assert_eq!(read.len(), 4 * texts.len());
+        assert!(read.iter().any(Result::is_ok) && read.iter().any(Result::is_err));
+    }
 
     /// Found by the fuzz target: more zeros in front than the quick look at a filler counted.
     #[test]

@@ -59,12 +59,6 @@ impl Match {
 /// One of several things to do, in any order or at once.
 pub type Task<'a, T> = Box<dyn FnOnce() -> T + Send + 'a>;
 
-/// Does tasks in their order, for callers without threads.
-#[must_use]
-pub fn one_by_one<T>(tasks: Vec<Task<'_, T>>) -> Vec<T> {
-    tasks.into_iter().map(|task| task()).collect()
-}
-
 /// A column of one row group, encoded.
 pub type Encoded = Result<ArrowColumnChunk, ParquetError>;
 
@@ -184,44 +178,32 @@ fn encode(
     writer.close()
 }
 
-/// Writes a table of these tokens, for two lists.
-#[cfg(test)]
-pub(crate) fn made_up_matches(path: &Path, tokens: &[u32]) {
-    let lists = tests::lists();
-    let rows: Vec<_> = tokens.iter().map(|&token| tests::row(token)).collect();
-    let rows = Matches { lists: &lists, rows: &rows };
-    matches(path, Origin::of_everybody("ads"), rows, one_by_one).unwrap();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow::array::RecordBatch;
 
-    pub(super) fn lists() -> [ListName; 2] {
-        let identifier = |text: &str| crate::job::Identifier::from_text(text.as_bytes()).unwrap();
-        let names = ["autumn", "spring"].map(identifier);
-        names.map(|list_id| ListName { recipient: identifier("acme"), list_id })
+    fn one_by_one(tasks: Vec<Task<'_, Encoded>>) -> Vec<Encoded> {
+        tasks.into_iter().map(|task| task()).collect()
     }
 
-    pub(super) fn row(at: u32) -> Match {
-        Match {
+    /// What the writer of whole batches makes of the same rows, with as many in a row group.
+    #[test]
+    fn columns_on_their_own_make_the_same_file() {
+        let identifier = |text: &str| crate::job::Identifier::from_text(text.as_bytes()).unwrap();
+        let names = ["autumn", "spring"].map(identifier);
+        let lists = names.map(|list_id| ListName { recipient: identifier("acme"), list_id });
+        let row = |at: u32| Match {
             token: Token::from_hex(&format!("{at:032x}")).unwrap(),
             owner: None,
-            list: at / 2 % 2,
+            list: at % 2,
             shown: Shown {
                 os: [None, Some(Os::Ios), Some(Os::Android)][at as usize % 3],
                 device: (!at.is_multiple_of(5)).then_some(Device::Phone),
                 os_version: (!at.is_multiple_of(7)).then_some(17),
                 ..Shown::default()
             },
-        }
-    }
-
-    /// What the writer of whole batches makes of the same rows, with as many in a row group.
-    #[test]
-    fn columns_on_their_own_make_the_same_file() {
-        let lists = lists();
+        };
         let rows: Vec<_> = (0..1000).map(row).collect();
         let columns = columns_of_matches(Rows::of("ads"), &lists);
         let folder = tempfile::tempdir().unwrap();

@@ -33,14 +33,11 @@ pub use layout::{
 pub use manifest::{
     Manifest, ManifestCounts, ManifestFile, ManifestInput, ManifestMessages, PreviousDigest, digest,
 };
-#[cfg(test)]
-pub(crate) use matches::made_up_matches;
-pub use matches::{Encoded, Match, Matches, Task, matches, one_by_one};
+pub use matches::{Encoded, Match, Matches, Task, matches};
 pub use parts::PartWriter;
 pub use previous::{Lineage, PreviousRun, TokenRow};
 pub use readback::{
-    CountRow, MatchPart, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,
-    match_parts,
+    CountRow, MatchRow, NotMatches, RemovedRow, each_count, each_match, each_removed,
 };
 pub use staged::Staged;
 pub use staging::{Published, Staging, make_durable};

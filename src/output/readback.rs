@@ -1,7 +1,7 @@
 //! Published tokens, read back row by row.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::SchemaRef;
@@ -60,55 +60,6 @@ pub(super) fn each_match_in(
         visit_batch(&batch.map_err(|_| NotMatches)?, rows, &mut visit);
     }
     Ok(())
-}
-
-/// Consecutive rows of a `matches.parquet`, for whoever reads its parts at once.
-#[derive(Debug)]
-pub struct MatchPart {
-    path: PathBuf,
-    group: usize,
-    offset: usize,
-    rows: usize,
-}
-
-/// The parts of a `matches.parquet`, of so many rows at most, in the order of its rows.
-///
-/// # Errors
-///
-/// [`NotMatches`] when the file cannot be read or has other columns.
-pub fn match_parts(path: &Path, most_rows: usize) -> Result<Vec<MatchPart>, NotMatches> {
-    let (_, builder) = open(File::open(path).map_err(|_| NotMatches)?, matches_schema)?;
-    let mut parts = Vec::new();
-    for (group, metadata) in builder.metadata().row_groups().iter().enumerate() {
-        let rows = usize::try_from(metadata.num_rows()).map_err(|_| NotMatches)?;
-        let each = rows.div_ceil(rows.div_ceil(most_rows.max(1)).max(1)).max(1);
-        parts.extend((0..rows).step_by(each).map(|offset| {
-            let path = path.to_owned();
-            MatchPart { path, group, offset, rows: each.min(rows - offset) }
-        }));
-    }
-    Ok(parts)
-}
-
-impl MatchPart {
-    /// Hands every row of the part to `visit`, in order.
-    ///
-    /// # Errors
-    ///
-    /// [`NotMatches`] when the file cannot be read, or has fewer rows than it said.
-    pub fn each_match(&self, mut visit: impl FnMut(MatchRow<'_>)) -> Result<(), NotMatches> {
-        let file = File::open(&self.path).map_err(|_| NotMatches)?;
-        let (rows, builder) = open(file, matches_schema)?;
-        let builder = builder.with_row_groups(vec![self.group]).with_batch_size(BATCH_ROWS);
-        let reader = builder.with_offset(self.offset).with_limit(self.rows).build();
-        let mut seen = 0;
-        for batch in reader.map_err(|_| NotMatches)? {
-            let batch = batch.map_err(|_| NotMatches)?;
-            seen += batch.num_rows();
-            visit_batch(&batch, rows, &mut visit);
-        }
-        if seen == self.rows { Ok(()) } else { Err(NotMatches) }
-    }
 }
 
 /// Opens a table, which must have the columns that its rows have.

@@ -162,8 +162,7 @@ fn audit_and_settle(
     let mut auditing = Timings::default();
     let (audited, matched) = waves::both(
         || {
-            let floors = &job.policy.floors;
-            let check = || audit::contents(folder, floors, &job.secret, Some(&barred), waves::all);
+            let check = || audit::contents(folder, &job.policy.floors, &job.secret, Some(&barred));
             demand(auditing.time(Stage::Audit, check))
         },
         || timings.time(Stage::Report, || settle(joined, release)),

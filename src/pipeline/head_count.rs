@@ -229,9 +229,7 @@ pub(super) fn attempt(
     })?;
     timings.time(Stage::Audit, || {
         let folder = begun.staging.folder();
-        let secret = &begun.job.secret;
-        let seen = audit::contents(folder, &policy.floors, secret, Some(&[]), waves::all);
-        finish::demand(seen)?;
+        finish::demand(audit::contents(folder, &policy.floors, &begun.job.secret, Some(&[])))?;
         finish::demand(audit::counts(folder, &policy.floors))
     })?;
 

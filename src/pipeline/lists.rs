@@ -252,7 +252,7 @@ pub(super) struct ReadRows {
     names: Option<Batch>,
     /// Of each row, where there is such a column.
     dates: Vec<RowDates>,
-    /// Of the first batch: about how many rows the input has.
+    /// Of the first batch: about how many rows the input has, zero where nobody knows.
     expected: Option<u64>,
     looks_wrong: bool,
     slow_path: u64,
@@ -277,7 +277,8 @@ impl<'a, 'r> Indexing<'a, 'r> {
         forms.iter().for_each(|&form| rows_to.use_form(form));
         lists.tells_countries.push(column == PhoneColumn::Numbers && !has_both);
         let (rows, has_looked) = (RowReader::of(source, policy, column), AtomicBool::new(false));
-        let extent = reader.extent();
+        // Of a sample most rows are left out, and nobody says how many.
+        let extent = if listing.drawn.is_some() { Extent::Unknown } else { reader.extent() };
         Self {
             reader: Arc::new(Reader { listing, rows, extent, has_looked }),
             input,
@@ -311,7 +312,7 @@ impl Reader<'_> {
         let mut timings = Timings::default();
         let is_first = !self.has_looked.load(Ordering::Relaxed);
         let looks_wrong = is_first && self.looks_wrong(batch);
-        let expected = is_first.then(|| self.extent.rows_at(batch)).flatten();
+        let expected = is_first.then(|| self.extent.rows_at(batch).unwrap_or(0));
         let mut slow_path = 0;
         let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
         let mut owners = Vec::new();

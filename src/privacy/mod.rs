@@ -263,11 +263,12 @@ pub fn count(
     let stretches = index.stretches(STRETCH);
     let verdicts =
         map(&stretches, &|members| Verdicts::of(members.clone(), index, gates, &kept_back));
-    let verdicts = verdicts.into_iter().flat_map(|Verdicts(verdicts)| verdicts);
-    for ((at, member), verdict) in (0..).zip(index.members()).zip(verdicts) {
+    let mut verdicts = verdicts.into_iter().flat_map(|Verdicts(verdicts)| verdicts);
+    for (at, member) in (0..).zip(index.members()) {
         let list = &mut counted[member.list.index()];
         list.slots.push(member.slot);
-        match verdict {
+        // Of whom nothing was said nobody leaves.
+        match verdicts.next().unwrap_or(Verdict::Nobody) {
             Verdict::Counts => list.people.push(Person { slot: member.slot, member: at }),
             Verdict::KeptBack(reason) => kept_back.add(at, reason),
             Verdict::Nobody => {}

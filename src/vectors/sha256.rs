@@ -32,12 +32,12 @@ impl Level {
     /// Compresses one block into each lane's state.
     pub(crate) fn compress(self, state: &mut [Row; 8], block: &[Row; 16]) {
         match self {
-            // SAFETY: a level is given only where its instructions were detected.
+            // SAFETY: there are eyes of this level only where its features were detected.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::compress(state, block) },
+            Self::Avx512(_) => unsafe { avx512::compress(state, block) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::compress(state, block) },
+            Self::Avx2(_) => unsafe { avx2::compress(state, block) },
             Self::Each => compress_each(state, block),
         }
     }

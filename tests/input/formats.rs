@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use phonematch::input::{Compression, Encoding, Field, Format, InputError, Location, open_stream};
+use arrow::array::{ArrayRef, StringArray};
+use parquet::file::properties::WriterProperties;
+use phonematch::input::{
+    Compression, Encoding, Extent, Field, Format, InputError, Location, open, open_stream,
+};
 
 use crate::input::support::{
-    Drip, Row, gzip, phone_and_country, read_as_file, read_stream, row, source, stream, text, zstd,
+    Drip, Row, file, gzip, parquet, phone_and_country, read_as_file, read_stream, row, source,
+    stream, text, zstd,
 };
 
 fn table() -> Vec<Row> {
@@ -247,4 +252,43 @@ fn batches_end_by_rows_and_by_bytes() {
         }
         assert_eq!(sizes, expected);
     }
+}
+
+#[test]
+fn how_long_an_input_is_shows_from_its_first_rows() {
+    let extent = |bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = open(&file(&path), Arc::default()).unwrap();
+        let batch = reader.next_batch().unwrap().unwrap();
+        (reader.extent(), reader.extent().rows_at(&batch))
+    };
+    let csv = |rows: u64| {
+        let numbers = (0..rows).map(|at| format!("+1202555{at:07}\n"));
+        ["phone\n".to_owned()].into_iter().chain(numbers).collect::<String>().into_bytes()
+    };
+    for rows in [1, 3, 1000, 100_000] {
+        let text = csv(rows);
+        let (extent, expected) = extent(&text);
+        assert_eq!(extent, Extent::Text(text.len() as u64));
+        let expected = expected.unwrap();
+        assert!(expected.abs_diff(rows) <= rows / 50, "{expected} of {rows}");
+    }
+    let numbers = StringArray::from_iter_values((0..1000).map(|at| format!("+1202555{at:04}")));
+    let columns = vec![("phone", Arc::new(numbers) as ArrayRef)];
+    let table = parquet(columns, WriterProperties::default());
+    assert_eq!(extent(&table), (Extent::Rows(1000), Some(1000)));
+    // As many rows as anybody likes take no room in Parquet: no more are believed than bytes.
+    let same = StringArray::from_iter_values((0..100_000).map(|_| "+12025550123"));
+    let table = parquet(vec![("phone", Arc::new(same) as ArrayRef)], WriterProperties::default());
+    assert!(table.len() < 10_000);
+    assert_eq!(extent(&table).0, Extent::Rows(table.len() as u64));
+    let utf16: Vec<_> = "\u{feff}phone\n1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for unknown in [gzip(&csv(10)), zstd(&csv(10)), utf16] {
+        assert_eq!(extent(&unknown), (Extent::Unknown, None));
+    }
+    let streamed = Box::new(std::io::Cursor::new(csv(10)));
+    let source = source(Location::Stdin, phone_and_country());
+    assert_eq!(open_stream(&source, streamed, Arc::default()).unwrap().extent(), Extent::Unknown);
 }

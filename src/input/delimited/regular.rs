@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::rows::Dialect;
-use super::structure::{WINDOW, parity, places_of, window};
+use super::structure::{WINDOW, parity, window};
 use crate::input::batch::Span;
 use crate::vectors::{Eyes, Kernel, Level};
 
@@ -163,10 +163,10 @@ impl Places {
         let mut before = Before::TEXT;
         for at in (from..text.len()).step_by(WINDOW) {
             let window = window(text, at);
-            let delimiters = delimiter.map_or(0, |byte| eyes.places_of(&window, byte));
-            let line_ends = eyes.places_of(&window, b'\n');
+            let delimiters = delimiter.map_or(0, |byte| eyes.places_of(&window, [byte]));
+            let line_ends = eyes.places_of(&window, [b'\n']);
             let mut found = Found { delimiters, line_ends, strays: 0 };
-            if places_of(eyes, &window, [b'"', b'\r']) == 0 && before.is_plain() {
+            if eyes.places_of(&window, [b'"', b'\r']) == 0 && before.is_plain() {
                 before.cell_begins = (delimiters | line_ends) >> (WINDOW - 1);
             } else {
                 self.are_plain = false;
@@ -189,9 +189,9 @@ impl Places {
 impl Found {
     #[inline(always)]
     fn outside_quotes(self, window: &[u8; WINDOW], before: &mut Before, eyes: impl Eyes) -> Self {
-        let quotes = eyes.places_of(window, b'"');
+        let quotes = eyes.places_of(window, [b'"']);
         let inside = parity(quotes) ^ before.open;
-        let returns = eyes.places_of(window, b'\r') & !inside;
+        let returns = eyes.places_of(window, [b'\r']) & !inside;
         let (delimiters, line_ends) = (self.delimiters & !inside, self.line_ends & !inside);
         let (cell_ends, closing) = (delimiters | line_ends, quotes & !inside);
         let strays = quotes & inside & !(cell_ends << 1 | before.cell_begins)

@@ -19,24 +19,10 @@ pub(super) fn window(text: &[u8], at: usize) -> [u8; WINDOW] {
     padded
 }
 
-/// The bits of the places of any of these bytes.
-#[inline(always)]
-pub(super) fn places_of<const N: usize>(
-    eyes: impl Eyes,
-    window: &[u8; WINDOW],
-    any_of: [u8; N],
-) -> u64 {
-    let mut found = 0;
-    for byte in any_of {
-        found |= eyes.places_of(window, byte);
-    }
-    found
-}
-
 /// The bits of the line ends' places.
 #[inline(always)]
 pub(super) fn line_ends(eyes: impl Eyes, window: &[u8; WINDOW]) -> u64 {
-    places_of(eyes, window, [b'\n', b'\r'])
+    eyes.places_of(window, [b'\n', b'\r'])
 }
 
 /// For each bit the parity of those at and below it: between an odd bit and the next it is set.
@@ -59,16 +45,16 @@ mod tests {
             for byte in [b',', b'"', b'\n', b'\r'] {
                 let mut bytes = [b'x'; WINDOW];
                 bytes[at] = byte;
-                assert_eq!(places_of(Plain, &bytes, [byte]), 1 << at);
+                assert_eq!(Plain.places_of(&bytes, [byte]), 1 << at);
                 assert_eq!(line_ends(Plain, &bytes) != 0, byte == b'\n' || byte == b'\r');
             }
         }
-        assert_eq!(places_of(Plain, &[b'"'; WINDOW], [b'"']), u64::MAX);
+        assert_eq!(Plain.places_of(&[b'"'; WINDOW], [b'"']), u64::MAX);
     }
 
     #[test]
     fn behind_the_end_is_nothing() {
-        let places = |at| places_of(Plain, &window(b"a,b\n", at), [b',', b'\n']);
+        let places = |at| Plain.places_of(&window(b"a,b\n", at), [b',', b'\n']);
         assert_eq!((places(0), places(3), places(9)), (0b1010, 0b1, 0));
     }
 
