@@ -76,5 +76,7 @@ pub mod store;
 pub mod synth;
 
 mod digits;
+#[cfg(test)]
+mod draws;
 mod maps;
 mod vectors;

@@ -47,8 +47,18 @@ pub(crate) trait Kernel {
 
 /// How a level looks at bytes.
 pub(crate) trait Eyes: Copy {
-    /// The bits of the places where any of these bytes stands, the lowest for the first.
-    fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64;
+    /// The bits of the places where a byte stands, the lowest for the first.
+    fn places_of_one(self, window: &[u8; WINDOW], byte: u8) -> u64;
+
+    /// The same for any of several bytes.
+    #[inline(always)]
+    fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
+        let mut found = 0;
+        for byte in any_of {
+            found |= self.places_of_one(window, byte);
+        }
+        found
+    }
 }
 
 /// Sees as every processor does.
@@ -56,6 +66,12 @@ pub(crate) trait Eyes: Copy {
 pub(crate) struct Plain;
 
 impl Eyes for Plain {
+    #[inline(always)]
+    fn places_of_one(self, window: &[u8; WINDOW], byte: u8) -> u64 {
+        self.places_of(window, [byte])
+    }
+
+    // One mask for all bytes: here a mask costs more than what it is made of.
     #[inline(always)]
     fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
         let window = u8x64::new(*window);
@@ -142,25 +158,17 @@ mod x86 {
 
     impl Eyes for Avx512 {
         #[inline(always)]
-        fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
-            let mut found = 0;
-            for byte in any_of {
-                // SAFETY: there are such eyes only where the features were detected.
-                found |= unsafe { places_avx512(window, byte) };
-            }
-            found
+        fn places_of_one(self, window: &[u8; WINDOW], byte: u8) -> u64 {
+            // SAFETY: there are such eyes only where the features were detected.
+            unsafe { places_avx512(window, byte) }
         }
     }
 
     impl Eyes for Avx2 {
         #[inline(always)]
-        fn places_of<const N: usize>(self, window: &[u8; WINDOW], any_of: [u8; N]) -> u64 {
-            let mut found = 0;
-            for byte in any_of {
-                // SAFETY: as above.
-                found |= unsafe { places_avx2(window, byte) };
-            }
-            found
+        fn places_of_one(self, window: &[u8; WINDOW], byte: u8) -> u64 {
+            // SAFETY: as above.
+            unsafe { places_avx2(window, byte) }
         }
     }
 

@@ -56,9 +56,10 @@ impl Text {
         self.end -= self.start;
         self.start = 0;
         let is_full = self.end == self.buffer.len();
-        let len = if is_full { reach.max(self.buffer.len() * 2) } else { reach };
-        if self.buffer.len() < len.max(LEAST_BYTES) {
-            self.buffer.resize(len.max(LEAST_BYTES), 0);
+        let doubled = if is_full { self.buffer.len() * 2 } else { 0 };
+        let len = reach.max(doubled).max(LEAST_BYTES);
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0);
         }
         while !self.ended && self.end < self.buffer.len() {
             let count = self.source.read(&mut self.buffer[self.end..])?;

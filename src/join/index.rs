@@ -246,15 +246,6 @@ impl ListIndex {
         numbered.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
     }
 
-    /// Those of a list, in the same order.
-    pub fn members_of(&self, list: ListNo) -> impl Iterator<Item = Member> + Clone + '_ {
-        let is_its = move |row: &MemberRow| self.origins[row.origin as usize].list == list;
-        let numbered = self.members.iter().enumerate();
-        let owner = |at: usize| self.owners.of(to_u32(at));
-        let its = numbered.filter(move |(_, row)| is_its(row));
-        its.map(move |(at, &row)| Member::of(row, &self.origins, owner(at)))
-    }
-
     /// Ranges of all members, each of so many but for the last, for several threads to look at.
     #[must_use]
     pub fn stretches(&self, each: u32) -> Vec<Range<u32>> {

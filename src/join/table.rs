@@ -90,7 +90,9 @@ impl Table {
     /// Says that so many entries more may come, whatever was said before. A table grows towards that
     /// in large steps, and not at once: who says so may be wrong.
     pub(super) fn expect(&mut self, more: usize) {
-        self.expected = self.len.saturating_add(more).saturating_add(more / SPARE_SHARE / 2);
+        // With a little to spare: a guess that is just too low would cost one growth more.
+        let more = more.saturating_add(more / SPARE_SHARE / 2);
+        self.expected = self.len.saturating_add(more);
     }
 
     /// Adds an entry that is not there. `others` are those that are, in any order: a table that

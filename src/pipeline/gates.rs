@@ -7,7 +7,7 @@
 //! because of who said no.
 
 use super::lists::Group;
-use super::{PreviousRuns, ReadInput, RunError, waves};
+use super::{PreviousRuns, ReadInput, RunError};
 use crate::input::Role;
 use crate::job::{Gates, Job};
 use crate::join::{Fate, ListIndex};
@@ -130,30 +130,16 @@ pub(super) struct Matched {
 /// Counts the numbers of each list input: members by the input that counts them, and rows with
 /// several numbers as their best.
 pub(super) fn matched_by_input(index: &ListIndex, inputs: usize, groups: &[Group]) -> Vec<Matched> {
-    let count = |counted: &mut [Matched], input: u32, fate: Fate| {
+    let mut counted = vec![Matched::default(); inputs];
+    let mut count = |input: u32, fate: Fate| {
         let Some(counted) = counted.get_mut(input as usize) else { return };
         counted.numbers += 1;
         counted.matched += u64::from(fate == Fate::Matched);
         counted.barred += u64::from(fate == Fate::Barred);
     };
-    // There may be as many inputs as rows, so there are few stretches.
-    let each = index.members().len().div_ceil(waves::threads());
-    let stretches = index.stretches(u32::try_from(each).unwrap_or(u32::MAX));
-    let stretches = waves::map(&stretches, |members| {
-        let mut counted = vec![Matched::default(); inputs];
-        for member in members.clone().map(|at| index.member(at)) {
-            if let Some(input) = member.counted_in() {
-                count(&mut counted, input, index.member_fate(&member));
-            }
-        }
-        counted
-    });
-    let mut counted = vec![Matched::default(); inputs];
-    for stretch in stretches {
-        for (counted, more) in counted.iter_mut().zip(stretch) {
-            counted.numbers += more.numbers;
-            counted.matched += more.matched;
-            counted.barred += more.barred;
+    for member in index.members() {
+        if let Some(input) = member.counted_in() {
+            count(input, index.member_fate(&member));
         }
     }
     for group in groups {
@@ -163,7 +149,7 @@ pub(super) fn matched_by_input(index: &ListIndex, inputs: usize, groups: &[Group
             Fate::Barred => 1,
             Fate::Matched => 2,
         });
-        count(&mut counted, group.input, best.unwrap_or(Fate::Unmatched));
+        count(group.input, best.unwrap_or(Fate::Unmatched));
     }
     counted
 }

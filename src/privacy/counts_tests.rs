@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::draws::Draws;
 use crate::join::{Attributes, Os, People};
 use crate::privacy::noise::Distribution;
 
@@ -99,17 +100,13 @@ fn whether_one_person_is_left_over_does_not_show() {
 #[test]
 fn every_row_has_the_company_that_the_floor_asks_and_all_are_in_one() {
     let oses = ["Android 14", "iOS 17", "KaiOS 3", ""];
-    let mut state = 7_u64;
-    let mut below = |limit: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) % limit
-    };
+    let mut draws = Draws(7);
     let mut told_somebody = 0;
     for _ in 0..300 {
         let crowds: Vec<Crowd<'_>> = ["DE", "FR", "GB", "US"]
             .into_iter()
             .flat_map(|region| oses.map(|os| (region, os)))
-            .map(|(region, os)| (region, os, below(40)))
+            .map(|(region, os)| (region, os, draws.below(40)))
             .filter(|crowd| crowd.2 > 3)
             .collect();
         let all: u64 = crowds.iter().map(|crowd| crowd.2).sum();

@@ -130,7 +130,31 @@ const ROUND: [u32; 64] = [
 /// variables change names instead of places.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compression {
-    ($feature:literal) => {
+    ($feature:literal, $vector:ty) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn big_sigma_0(x: $vector) -> $vector {
+            xor(ror::<2, 30>(x), ror::<13, 19>(x), ror::<22, 10>(x))
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn big_sigma_1(x: $vector) -> $vector {
+            xor(ror::<6, 26>(x), ror::<11, 21>(x), ror::<25, 7>(x))
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn small_sigma_0(x: $vector) -> $vector {
+            xor(ror::<7, 25>(x), ror::<18, 14>(x), shr::<3>(x))
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn small_sigma_1(x: $vector) -> $vector {
+            xor(ror::<17, 15>(x), ror::<19, 13>(x), shr::<10>(x))
+        }
+
         #[target_feature(enable = $feature)]
         pub(super) fn compress(state: &mut [Row; 8], block: &[Row; 16]) {
             for from in (0..LANES).step_by(WIDTH) {
@@ -199,7 +223,7 @@ mod avx512 {
 
     const WIDTH: usize = 16;
 
-    compression!("avx512f");
+    compression!("avx512f", __m512i);
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -247,32 +271,15 @@ mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn ror<const BITS: i32>(x: __m512i) -> __m512i {
-        _mm512_ror_epi32::<BITS>(x)
+    fn ror<const RIGHT: i32, const LEFT: i32>(x: __m512i) -> __m512i {
+        const { assert!(RIGHT + LEFT == 32) };
+        _mm512_ror_epi32::<RIGHT>(x)
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn big_sigma_0(x: __m512i) -> __m512i {
-        xor(ror::<2>(x), ror::<13>(x), ror::<22>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn big_sigma_1(x: __m512i) -> __m512i {
-        xor(ror::<6>(x), ror::<11>(x), ror::<25>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn small_sigma_0(x: __m512i) -> __m512i {
-        xor(ror::<7>(x), ror::<18>(x), _mm512_srli_epi32::<3>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn small_sigma_1(x: __m512i) -> __m512i {
-        xor(ror::<17>(x), ror::<19>(x), _mm512_srli_epi32::<10>(x))
+    fn shr<const RIGHT: u32>(x: __m512i) -> __m512i {
+        _mm512_srli_epi32::<RIGHT>(x)
     }
 }
 
@@ -288,7 +295,7 @@ mod avx2 {
 
     const WIDTH: usize = 8;
 
-    compression!("avx2");
+    compression!("avx2", __m256i);
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -347,41 +354,20 @@ mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn big_sigma_0(x: __m256i) -> __m256i {
-        xor(ror::<2, 30>(x), ror::<13, 19>(x), ror::<22, 10>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn big_sigma_1(x: __m256i) -> __m256i {
-        xor(ror::<6, 26>(x), ror::<11, 21>(x), ror::<25, 7>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn small_sigma_0(x: __m256i) -> __m256i {
-        xor(ror::<7, 25>(x), ror::<18, 14>(x), _mm256_srli_epi32::<3>(x))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn small_sigma_1(x: __m256i) -> __m256i {
-        xor(ror::<17, 15>(x), ror::<19, 13>(x), _mm256_srli_epi32::<10>(x))
+    fn shr<const RIGHT: i32>(x: __m256i) -> __m256i {
+        _mm256_srli_epi32::<RIGHT>(x)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draws::Draws;
 
     #[test]
     fn every_level_compresses_as_sha2_does() {
-        // A linear congruential generator (Knuth, TAOCP 2, §3.3.4): any bits will do.
-        let mut seed = 1u64;
-        let mut draw = || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            u32::try_from(seed >> 32).unwrap()
-        };
+        let mut draws = Draws(1);
+        let mut draw = || u32::try_from(draws.bits() >> 32).unwrap();
         for _ in 0..200 {
             let block: [Row; 16] = std::array::from_fn(|_| std::array::from_fn(|_| draw()));
             let state: [Row; 8] = std::array::from_fn(|_| std::array::from_fn(|_| draw()));

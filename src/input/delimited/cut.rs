@@ -38,32 +38,28 @@ impl Kernel for ByParity<'_> {
 
     #[inline(always)]
     fn run(self, eyes: impl Eyes) -> Result<Option<usize>, Stray> {
-        by_parity(self.text, self.delimiter, eyes)
-    }
-}
-
-#[inline(always)]
-fn by_parity(text: &[u8], delimiter: Option<u8>, eyes: impl Eyes) -> Result<Option<usize>, Stray> {
-    let delimiter = delimiter.unwrap_or(b'\n');
-    let mut last = None;
-    // All bits are set while a quote is open, the lowest one while the byte before may be followed
-    // by a quote that opens: a delimiter, a line end, or the first of two quotes.
-    let (mut open, mut may_open) = (0, 1);
-    for at in (0..text.len()).step_by(WINDOW) {
-        let window = window(text, at);
-        let (quotes, ends) = (eyes.places_of(&window, [b'"']), line_ends(eyes, &window));
-        let inside = parity(quotes) ^ open;
-        let before_cell = quotes | ends | eyes.places_of(&window, [delimiter]);
-        if quotes & inside & !(before_cell << 1 | may_open) != 0 {
-            return Err(Stray);
+        let Self { text, delimiter } = self;
+        let delimiter = delimiter.unwrap_or(b'\n');
+        let mut last = None;
+        // All bits are set while a quote is open, the lowest one while the byte before may be followed
+        // by a quote that opens: a delimiter, a line end, or the first of two quotes.
+        let (mut open, mut may_open) = (0, 1);
+        for at in (0..text.len()).step_by(WINDOW) {
+            let window = window(text, at);
+            let (quotes, ends) = (eyes.places_of(&window, [b'"']), line_ends(eyes, &window));
+            let inside = parity(quotes) ^ open;
+            let before_cell = quotes | ends | eyes.places_of(&window, [delimiter]);
+            if quotes & inside & !(before_cell << 1 | may_open) != 0 {
+                return Err(Stray);
+            }
+            if let Some(bit) = (ends & !inside).checked_ilog2() {
+                last = Some(at + bit as usize + 1);
+            }
+            open = 0_u64.wrapping_sub(inside >> (WINDOW - 1));
+            may_open = before_cell >> (WINDOW - 1);
         }
-        if let Some(bit) = (ends & !inside).checked_ilog2() {
-            last = Some(at + bit as usize + 1);
-        }
-        open = 0_u64.wrapping_sub(inside >> (WINDOW - 1));
-        may_open = before_cell >> (WINDOW - 1);
+        Ok(last)
     }
-    Ok(last)
 }
 
 /// `quote` is the text's first.
@@ -87,15 +83,11 @@ fn one_by_one(text: &[u8], delimiter: Option<u8>, quote: usize) -> Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draws::Draws;
 
     #[test]
     fn every_level_follows_the_same_quotes() {
-        // A linear congruential generator (Knuth, TAOCP 2, §3.3.4): any bits will do.
-        let mut seed = 11u64;
-        let mut draw = |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 33) % below
-        };
+        let mut draws = Draws(11);
         let (mut cut, mut strays) = (0, 0);
         for round in 0..4000 {
             // From whole quoted cells to quotes anywhere.
@@ -104,8 +96,8 @@ mod tests {
                 _ => &["\"", ",", "\n", "\r", "b", "bbbbbbbbb"],
             };
             let mut text = String::new();
-            while text.len() < usize::try_from(draw(300)).unwrap() {
-                text += pieces[usize::try_from(draw(pieces.len() as u64)).unwrap()];
+            while text.len() < draws.place(300) {
+                text += pieces[draws.place(pieces.len())];
             }
             let end = |level: Level| {
                 level.run(ByParity { text: text.as_bytes(), delimiter: Some(b',') }).ok()

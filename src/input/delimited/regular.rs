@@ -84,7 +84,7 @@ pub(super) fn split(
     };
     let text = &text[..stretch.end];
     let finding =
-        Finding { found: &mut *found, text, from: stretch.start, delimiter: dialect.delimiter };
+        Finding { places: &mut *found, text, from: stretch.start, delimiter: dialect.delimiter };
     let is_all = Level::best().run(finding);
     let regular = Regular {
         text,
@@ -138,7 +138,7 @@ struct Found {
 /// Finds all places of a text, or those before the first quote or carriage return that is not as
 /// usual; tells whether there is none.
 struct Finding<'a> {
-    found: &'a mut Places,
+    places: &'a mut Places,
     text: &'a [u8],
     from: usize,
     delimiter: Option<u8>,
@@ -149,17 +149,10 @@ impl Kernel for Finding<'_> {
 
     #[inline(always)]
     fn run(self, eyes: impl Eyes) -> bool {
-        let Self { found, text, from, delimiter } = self;
-        found.find(text, from, delimiter, eyes)
-    }
-}
-
-impl Places {
-    #[inline(always)]
-    fn find(&mut self, text: &[u8], from: usize, delimiter: Option<u8>, eyes: impl Eyes) -> bool {
-        self.delimiters.len = 0;
-        self.line_ends.len = 0;
-        self.are_plain = true;
+        let Self { places, text, from, delimiter } = self;
+        places.delimiters.len = 0;
+        places.line_ends.len = 0;
+        places.are_plain = true;
         let mut before = Before::TEXT;
         for at in (from..text.len()).step_by(WINDOW) {
             let window = window(text, at);
@@ -169,15 +162,15 @@ impl Places {
             if eyes.places_of(&window, [b'"', b'\r']) == 0 && before.is_plain() {
                 before.cell_begins = (delimiters | line_ends) >> (WINDOW - 1);
             } else {
-                self.are_plain = false;
+                places.are_plain = false;
                 found = found.outside_quotes(&window, &mut before, eyes);
                 // Behind the text's end nothing stands, and nothing is wrong.
                 found.strays &= u64::MAX >> (at + WINDOW).saturating_sub(text.len());
             }
             let known = before_first(found.strays);
             let place = u32::try_from(at).unwrap_or(u32::MAX);
-            self.delimiters.push::<8>(place, found.delimiters & known);
-            self.line_ends.push::<2>(place, found.line_ends & known);
+            places.delimiters.push::<8>(place, found.delimiters & known);
+            places.line_ends.push::<2>(place, found.line_ends & known);
             if found.strays != 0 {
                 return false;
             }
@@ -286,27 +279,22 @@ impl Regular<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draws::Draws;
 
     #[test]
     fn every_level_finds_the_same_places() {
-        // A linear congruential generator (Knuth, TAOCP 2, §3.3.4): any bits will do.
-        let mut seed = 7u64;
-        let mut draw = |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 33) % below
-        };
+        let mut draws = Draws(7);
         for round in 0..2000 {
-            let len = usize::try_from(draw(400)).unwrap();
+            let len = draws.place(400);
             // From nearly plain text to nothing but marks.
             let marks = 2 + round % 40;
-            let text: Vec<u8> = (0..len)
-                .map(|_| *b",\n\"\r".get(usize::try_from(draw(marks)).unwrap()).unwrap_or(&b'x'))
-                .collect();
-            let from = usize::try_from(draw(len as u64 + 1)).unwrap();
+            let text: Vec<u8> =
+                (0..len).map(|_| *b",\n\"\r".get(draws.place(marks)).unwrap_or(&b'x')).collect();
+            let from = draws.place(len + 1);
             let find = |level: Level| {
                 let mut found = Places::default();
                 let delimiter = Some(b',');
-                let finding = Finding { found: &mut found, text: &text, from, delimiter };
+                let finding = Finding { places: &mut found, text: &text, from, delimiter };
                 let is_all = level.run(finding);
                 let places = [found.delimiters.all().to_vec(), found.line_ends.all().to_vec()];
                 (is_all, found.are_plain, places)
