@@ -43,6 +43,9 @@
 //! A purpose without lists counts the export itself: there it grows with the people who are counted,
 //! by 32 bytes each at most.
 //!
+//! Loops over many bytes or numbers are compiled for several processors, and chosen at run time, in
+//! `vectors`: the one module with `unsafe`.
+//!
 //! Objects in stores are read and written through [`store`], the one door to a network; it is open
 //! only in a build with the feature `object-store`.
 
