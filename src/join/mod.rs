@@ -22,7 +22,7 @@
 //! | 4 | the first of its members, while lists are read; then its bits and first account input |
 //! | 4 | its clue, while lists are read; then its attributes |
 //! | 8 | the member: its slot, and its list and input as one number |
-//! | 5 to 7.5 | the table (`table`), up to 20 while more is expected; 5.3 when it is complete |
+//! | 5 to 7.5 | the table (`table`), up to 20 while more is expected; 5.6 when it is complete |
 //! | 2 | the filter, made when the table is complete |
 //!
 //! Where there are no lists, and the export is counted, memory grows with the people who are
