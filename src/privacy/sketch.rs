@@ -16,25 +16,30 @@
 //! Members are match keys, points are drawn under the recipient's key: without the secret the
 //! values say nothing, and an advertiser can choose neither.
 
+use std::array;
 use std::fmt;
 use std::num::NonZeroU32;
 
 use super::noise::Stream;
 use crate::key::{MatchKey, Secret};
+use crate::vectors::{Eyes, Kernel, Level};
 
 /// The field's order, a Mersenne prime.
 const PRIME: u64 = (1 << 61) - 1;
 
-/// So many members are multiplied out before they meet the points, so that a value is reduced twice
-/// for all of them and not for each: a list of 100 000 is evaluated in less than half of the time.
-const BLOCK: usize = 8;
+/// Points that a member meets at once: as many as the longest vectors hold.
+const LANES: usize = 8;
 
 /// Values beyond those that solve for the difference. Each makes a false "near" less likely by
 /// list length / 2⁶¹.
 const CHECKS: u32 = 2;
 
-/// Where a recipient's lists are evaluated: the powers of each point, up to a block's degree.
-pub struct Points(Vec<[u64; BLOCK + 1]>);
+/// Where a recipient's lists are evaluated.
+pub struct Points {
+    /// The points, and zeros behind the last.
+    lanes: Vec<[u64; LANES]>,
+    count: usize,
+}
 
 impl Points {
     /// The points that tell differences below `limit`. Fewer are a prefix of more.
@@ -42,12 +47,17 @@ impl Points {
     pub fn new(secret: &Secret, recipient: &str, limit: NonZeroU32) -> Self {
         let mut stream = Stream::new(secret, recipient, &[b"sketch"]);
         let count = limit.get() - 1 + CHECKS;
-        Self((0..count).map(|_| powers(stream.number_below(PRIME))).collect())
+        let points: Vec<_> = (0..count).map(|_| stream.number_below(PRIME)).collect();
+        let lanes = points.chunks(LANES).map(|points| {
+            let mut lanes = [0; LANES];
+            lanes[..points.len()].copy_from_slice(points);
+            lanes
+        });
+        Self { lanes: lanes.collect(), count: points.len() }
     }
 
-    /// The points themselves.
-    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().map(|powers| powers[1])
+    fn point(&self, at: usize) -> u64 {
+        self.lanes[at / LANES][at % LANES]
     }
 }
 
@@ -62,19 +72,10 @@ impl Sketch {
     /// Evaluates a list of distinct keys, in any order.
     #[must_use]
     pub fn of(points: &Points, keys: &[MatchKey]) -> Self {
-        let mut values = vec![1; points.0.len()];
-        let (blocks, rest) = keys.as_chunks();
-        for block in blocks {
-            let polynomial = multiplied_out(&block.map(member));
-            for (value, powers) in values.iter_mut().zip(&points.0) {
-                *value = multiply(*value, evaluate(&polynomial, powers));
-            }
-        }
-        for member in rest.iter().map(|&key| member(key)) {
-            for (value, point) in values.iter_mut().zip(points.iter()) {
-                *value = multiply(*value, subtract(point, member));
-            }
-        }
+        let mut values = vec![[1; LANES]; points.lanes.len()];
+        Level::best().run(Evaluating { values: &mut values, points: &points.lanes, keys });
+        let values = values.as_flattened()[..points.count].iter();
+        let values = values.map(|&value| reduce(value.into())).collect();
         Self { numbers: keys.len() as u64, values }
     }
 
@@ -98,7 +99,7 @@ impl Sketch {
     /// sketches reach: beyond what the shorter one can tell, lists are not near.
     #[must_use]
     pub fn is_near(&self, other: &Self, points: &Points, limit: NonZeroU32) -> bool {
-        let reach = self.values.len().min(other.values.len()).min(points.0.len());
+        let reach = self.values.len().min(other.values.len()).min(points.count);
         let Some(most) = reach.checked_sub(CHECKS as usize) else { return false };
         let most = most.min(limit.get() as usize - 1);
         let Ok(surplus) = usize::try_from(self.numbers.abs_diff(other.numbers)) else {
@@ -112,7 +113,7 @@ impl Sketch {
         let (long, short) =
             if self.numbers < other.numbers { (other, self) } else { (self, other) };
         let degrees = Degrees { long: (most + surplus) / 2, short: (most - surplus) / 2 };
-        let row = |at: usize| degrees.equation(points.0[at][1], long.values[at], short.values[at]);
+        let row = |at: usize| degrees.equation(points.point(at), long.values[at], short.values[at]);
         has_solution((0..most + CHECKS as usize).map(row).collect(), most)
     }
 
@@ -193,34 +194,45 @@ fn member(key: MatchKey) -> u64 {
     key.table_hash() % PRIME
 }
 
-/// 1, z, z² and so on, up to a block's degree.
-fn powers(point: u64) -> [u64; BLOCK + 1] {
-    let mut powers = [1; BLOCK + 1];
-    for at in 1..powers.len() {
-        powers[at] = multiply(powers[at - 1], point);
-    }
-    powers
+/// Multiplies the values at all points by what each member contributes.
+struct Evaluating<'a> {
+    values: &'a mut [[u64; LANES]],
+    points: &'a [[u64; LANES]],
+    keys: &'a [MatchKey],
 }
 
-/// The coefficients of ∏(z − x) over a block, that of zᵏ in place k; the last is one.
-fn multiplied_out(members: &[u64; BLOCK]) -> [u64; BLOCK + 1] {
-    let mut polynomial = [0; BLOCK + 1];
-    polynomial[0] = 1;
-    for (degree, &member) in members.iter().enumerate() {
-        for at in (0..=degree + 1).rev() {
-            let shifted = if at == 0 { 0 } else { polynomial[at - 1] };
-            polynomial[at] = subtract(shifted, multiply(polynomial[at], member));
+impl Kernel for Evaluating<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _: impl Eyes) {
+        for &key in self.keys {
+            let opposite = PRIME - member(key);
+            for (values, points) in self.values.iter_mut().zip(self.points) {
+                let value = |at| multiply_in_lanes(values[at], points[at] + opposite);
+                *values = array::from_fn(value);
+            }
         }
     }
-    polynomial
 }
 
-/// A block's polynomial at the point whose powers these are.
-fn evaluate(polynomial: &[u64; BLOCK + 1], powers: &[u64; BLOCK + 1]) -> u64 {
-    // Nine products below 2¹²² each: the sum has room.
-    let terms = polynomial.iter().zip(powers);
-    let sum: u128 = terms.map(|(&one, &other)| u128::from(one) * u128::from(other)).sum();
-    reduce(sum)
+/// A product of two numbers below 2⁶², congruent modulo 2⁶¹ − 1 and at most seven above that:
+/// without products of more than 32 bits each, which is what vectors can multiply.
+#[inline(always)]
+const fn multiply_in_lanes(one: u64, other: u64) -> u64 {
+    const LOW: u32 = 31;
+    // The upper halves have 31 bits as it is; that they have no more than 32 must be seen.
+    let [a, b] = [low(one, LOW), low(one >> LOW, 32)];
+    let [c, d] = [low(other, LOW), low(other >> LOW, 32)];
+    // a·c + (a·d + b·c)·2³¹ + b·d·2⁶², where 2⁶¹ is one. The sum is below 7/8 of 2⁶⁴.
+    let middle = a * d + b * c;
+    let sum = a * c + (low(middle, 30) << LOW) + (middle >> 30) + ((b * d) << 1);
+    (sum & PRIME) + (sum >> 61)
+}
+
+#[inline(always)]
+const fn low(bits: u64, count: u32) -> u64 {
+    bits & ((1 << count) - 1)
 }
 
 fn subtract(one: u64, other: u64) -> u64 {
@@ -355,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_the_product_of_its_members_whatever_its_length() {
+    fn a_list_is_the_product_of_its_members_at_every_level() {
         let points = points(50);
         for length in [0, 1, 7, 8, 9, 16, 100] {
             let keys = keys(0..length);
@@ -363,8 +375,35 @@ mod tests {
                 let factor = |&key| subtract(point, member(key));
                 keys.iter().map(factor).fold(1, multiply)
             };
-            let expected: Vec<_> = points.iter().map(value).collect();
+            let expected: Vec<_> = (0..51).map(|at| value(points.point(at))).collect();
             assert_eq!(Sketch::of(&points, &keys).values, expected, "{length}");
+            for level in Level::available() {
+                let mut values = vec![[1; LANES]; points.lanes.len()];
+                let (values, points) = (&mut values[..], &points.lanes[..]);
+                level.run(Evaluating { values: &mut *values, points, keys: &keys });
+                let values = values.as_flattened().iter().map(|&value| reduce(value.into()));
+                assert!(values.take(51).eq(expected.iter().copied()), "{length} {level:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_multiply_as_words_do() {
+        let most = (1 << 62) - 1;
+        let mut number = 1_u64;
+        let check = |one: u64, other: u64| {
+            let product = multiply_in_lanes(one, other);
+            assert!(product <= PRIME + 7);
+            assert_eq!(reduce(product.into()), multiply(one, other), "{one} {other}");
+        };
+        for _ in 0..100_000 {
+            let before = number;
+            number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            check(before >> 2, number >> 2);
+            check(most, number >> 2);
+        }
+        for edge in [0, 1, PRIME - 1, PRIME, PRIME + 7, most - 1, most] {
+            [0, 1, PRIME, most].into_iter().for_each(|other| check(edge, other));
         }
     }
 
