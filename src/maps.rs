@@ -11,6 +11,11 @@ pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 /// A set.
 pub(crate) type HashSet<K> = std::collections::HashSet<K, RandomState>;
 
-/// A map that can be asked with a text that is not its own, which the standard one cannot without
-/// a copy.
-pub(crate) type ByName<T> = hashbrown::HashMap<String, T, RandomState>;
+/// A map that can be asked with something that is only like its keys and borrowed, which the standard
+/// one cannot without a copy.
+pub(crate) type ByLike<K, V> = hashbrown::HashMap<K, V, RandomState>;
+
+/// Such a map by texts.
+pub(crate) type ByName<T> = ByLike<String, T>;
+
+pub(crate) use hashbrown::Equivalent;

@@ -2,11 +2,10 @@
 //!
 //! One pass in the file's order. A row that is like others allocates nothing.
 
-use std::fmt::Write;
 use std::path::Path;
 
-use crate::key::{MatchKey, RecipientKey, Secret, TOKEN_TEXT_LEN, Token};
-use crate::maps::ByName;
+use crate::key::{MatchKey, RecipientKey, Secret, Token};
+use crate::maps::{ByLike, ByName, Equivalent};
 use crate::output::{MatchRow, each_match};
 
 /// Barred keys whose tokens are made in one go.
@@ -37,17 +36,54 @@ struct SeenRecipient {
 pub(super) struct SeenList {
     pub(super) people: u64,
     /// People by what is shown of them.
-    cells: ByName<u64>,
+    cells: ByLike<Cell, u64>,
 }
 
-/// The cell of those who show nothing.
-const NOTHING: &str = "|||";
+/// What a row shows of a person.
+#[derive(PartialEq, Eq, Hash, Default)]
+struct Cell {
+    region: Option<String>,
+    os: Option<String>,
+    os_version: Option<i32>,
+    device: Option<String>,
+}
+
+/// The same, borrowed.
+#[derive(Hash)]
+struct CellOf<'a> {
+    region: Option<&'a str>,
+    os: Option<&'a str>,
+    os_version: Option<i32>,
+    device: Option<&'a str>,
+}
+
+impl Equivalent<Cell> for CellOf<'_> {
+    fn equivalent(&self, cell: &Cell) -> bool {
+        self.region == cell.region.as_deref()
+            && self.os == cell.os.as_deref()
+            && self.os_version == cell.os_version
+            && self.device == cell.device.as_deref()
+    }
+}
+
+impl From<&CellOf<'_>> for Cell {
+    fn from(cell: &CellOf<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            region: owned(cell.region),
+            os: owned(cell.os),
+            os_version: cell.os_version,
+            device: owned(cell.device),
+        }
+    }
+}
 
 impl SeenList {
     /// Cells of fewer people than that. Where nothing is shown of anybody there is no cell.
     pub(super) fn cells_below(&self, people: u64) -> u64 {
+        let nothing = Cell::default();
         let is_small =
-            |cell: &str, count: u64| count < people && !(cell == NOTHING && count == self.people);
+            |cell: &Cell, count: u64| count < people && !(*cell == nothing && count == self.people);
         self.cells.iter().filter(|(cell, count)| is_small(cell, **count)).count() as u64
     }
 }
@@ -86,34 +122,37 @@ impl Seen {
     pub(super) fn of(path: &Path, secret: &Secret, barred: &[MatchKey]) -> Option<Self> {
         let mut seen = Self::default();
         let mut last: Option<Place> = None;
-        let mut cell = String::new();
         each_match(path, |row| {
             let place = [row.token, row.owner.unwrap_or_default(), row.recipient, row.list_id];
             let is_behind = |last: &Place| last.parts() < place;
             seen.disordered += u64::from(last.as_ref().is_some_and(|last| !is_behind(last)));
             last.get_or_insert_default().become_that_of(&row);
-            seen.add(&row, &mut cell);
+            seen.add(&row);
         })
         .ok()?;
         seen.look_for(secret, barred);
         Some(seen)
     }
 
-    fn add(&mut self, row: &MatchRow<'_>, cell: &mut String) {
-        let is_shaped = |token: &str| {
-            token.len() == TOKEN_TEXT_LEN
-                && token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    fn add(&mut self, row: &MatchRow<'_>) {
+        let texts = [Some(row.token), row.owner];
+        let tokens = texts.map(|text| text.and_then(Token::from_hex));
+        let is_shaped = |(text, token): (&Option<&str>, &Option<Token>)| {
+            text.is_none_or(|text| token.is_some() && is_lower_case(text))
         };
-        let shaped = is_shaped(row.token) && row.owner.is_none_or(is_shaped);
+        let shaped = texts.iter().zip(&tokens).all(is_shaped);
         self.misshapen += u64::from(!shaped);
         self.selves += u64::from(row.owner == Some(row.token));
-        write_cell(row, cell);
         let recipient = self.recipients.entry_ref(row.recipient).or_default();
-        recipient.tokens.extend(Token::from_hex(row.token));
-        recipient.tokens.extend(row.owner.and_then(Token::from_hex));
+        recipient.tokens.extend(tokens.into_iter().flatten());
         let list = recipient.lists.entry_ref(row.list_id).or_default();
         list.people += 1;
-        *list.cells.entry_ref(cell.as_str()).or_default() += 1;
+        let (region, os, os_version, device) = (row.region, row.os, row.os_version, row.device);
+        let cell = CellOf { region, os, os_version, device };
+        match list.cells.get_mut(&cell) {
+            Some(people) => *people += 1,
+            None => drop(list.cells.insert(Cell::from(&cell), 1)),
+        }
     }
 
     /// The published tokens are held and the barred ones made a few at a time: there may be far
@@ -145,17 +184,7 @@ impl Seen {
     }
 }
 
-/// Region, system, its version and device, with bars between them.
-fn write_cell(row: &MatchRow<'_>, cell: &mut String) {
-    cell.clear();
-    for part in [row.region, row.os] {
-        cell.push_str(part.unwrap_or_default());
-        cell.push('|');
-    }
-    if let Some(version) = row.os_version {
-        let written = write!(cell, "{version}");
-        debug_assert!(written.is_ok(), "memory takes any text");
-    }
-    cell.push('|');
-    cell.push_str(row.device.unwrap_or_default());
+/// Whether no letter of a text is a capital. Looks at all of it: an end on the way would cost more.
+fn is_lower_case(text: &str) -> bool {
+    !text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase())
 }
