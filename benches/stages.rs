@@ -332,7 +332,9 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
         let name = list_name();
         bencher.iter(|| {
             let mut ledger = BudgetLedger::open(&path, &scene.secret).expect("a ledger");
-            let [mut keys, mut people] = counted[0].keys(&index);
+            let slots = counted[0].slots().iter();
+            let mut keys: Vec<_> = slots.map(|&slot| index.key(slot)).collect();
+            let mut people = counted[0].people_keys(&index);
             let points = rules.points(&scene.secret, name.recipient.as_str());
             let sketched = Sketched::of(points, &keys, |keys, of| keys.iter().map(of).collect());
             keys.sort_unstable();
@@ -348,7 +350,7 @@ fn bench_privacy_output_audit(criterion: &mut Criterion, scene: &Scene) {
     let mut rows: Vec<_> = release
         .people
         .iter()
-        .map(|person| Match::of(person, (recipient.token(person.key()), None), 0))
+        .map(|person| Match::of(person, (recipient.token(person.key(&index)), None), 0))
         .collect();
     rows.sort_unstable();
     let lists = [list_name()];

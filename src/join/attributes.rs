@@ -2,6 +2,8 @@
 //!
 //! Cells are read into closed sets, so that no text of an input can come out through them.
 
+use std::hash::{Hash, Hasher};
+
 use crate::normalise::Region;
 
 macro_rules! closed_set {
@@ -74,7 +76,7 @@ closed_set! {
 
 /// Region, operating system and device of a person. Merging is commutative and associative, and
 /// rows that disagree cancel each other, so the order of rows never shows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Attributes {
     region: Option<Region>,
     os: Os,
@@ -95,6 +97,13 @@ impl Version {
             (Self(0), other) => other,
             _ => Self::MIXED,
         }
+    }
+}
+
+/// As one word, which is hashed at once.
+impl Hash for Attributes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.to_bits().hash(state);
     }
 }
 

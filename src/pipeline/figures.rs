@@ -127,7 +127,8 @@ pub(super) fn decide(
     let measured = match &joint.store {
         None => waves::map(&counted, |counted| {
             (!counted.is_out_of_bounds(floors)).then(|| {
-                let [mut keys, mut people] = counted.keys(index);
+                let mut keys = waves::map(counted.slots(), |&slot| index.key(slot));
+                let mut people = counted.people_keys(index);
                 let name = index.list_name(counted.list());
                 let points = rules.points(&job.secret, name.recipient.as_str());
                 let sketched =
@@ -197,7 +198,7 @@ fn measure<'a>(
     }
     let measured = counted.iter().map(|counted| {
         let digest = digests[counted.list().index()].take()?;
-        let [_, mut people] = counted.keys(index);
+        let mut people = counted.people_keys(index);
         waves::sort(&mut people);
         Some(Measured::digested(index.list_name(counted.list()), digest, &people, secret))
     });

@@ -98,7 +98,7 @@ pub(super) fn finish(
         timings.time(Stage::Privacy, || privacy::release(index, policy, counted, figures));
     let named = NamedLists::of(index, joined.canary_list);
     let people = std::mem::take(&mut release.people);
-    let matches = timings.time(Stage::Key, || tokens(begun, people, &named));
+    let matches = timings.time(Stage::Key, || tokens((begun, index), people, &named));
     // A part of the people matches a part of the numbers.
     let before = begun.previous.last().filter(|_| begun.job.drawn().is_none());
     let before = before.map(PreviousRun::matches);
@@ -195,7 +195,11 @@ pub(super) fn demand(checks: Vec<Check>) -> Result<(), RunError> {
 const PEOPLE_AT_A_TIME: usize = 4096;
 
 /// The rows of `matches.parquet`: each released person under the recipient's own key, sorted.
-fn tokens(begun: &Begun<'_>, people: Vec<Released>, named: &NamedLists) -> Vec<Match> {
+fn tokens(
+    (begun, index): (&Begun<'_>, &ListIndex),
+    people: Vec<Released>,
+    named: &NamedLists,
+) -> Vec<Match> {
     let keys: BTreeMap<_, _> = named
         .names
         .iter()
@@ -209,10 +213,10 @@ fn tokens(begun: &Begun<'_>, people: Vec<Released>, named: &NamedLists) -> Vec<M
     let stretches: Vec<_> = lists.flat_map(|people| people.chunks(PEOPLE_AT_A_TIME)).collect();
     let made = waves::map(&stretches, |people| {
         let place = named.places[people.first()?.list().index()]?;
-        let persons: Vec<_> = people.iter().map(|person| person.key()).collect();
+        let persons: Vec<_> = people.iter().map(|person| person.key(index)).collect();
         let mut tokens = Vec::new();
         keys[place as usize].tokens(&persons, &mut tokens);
-        let owners: Vec<_> = people.iter().filter_map(|person| person.owner()).collect();
+        let owners: Vec<_> = people.iter().filter_map(|person| person.owner(index)).collect();
         let mut owner_tokens = Vec::new();
         keys[place as usize].tokens(&owners, &mut owner_tokens);
         // Of a list either all rows are pairs or none is.

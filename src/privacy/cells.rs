@@ -97,10 +97,10 @@ pub(super) fn show<Id: Who>(lists: &[Vec<Person<Id>>], rules: &CellRules<'_>) ->
         let mut shown = Vec::with_capacity(lists.len());
         let mut has_changed = false;
         for people in lists {
-            let (list, steps) = generalise(people, &least, rules);
-            shown.push(list);
+            let list = generalise(people, &least, rules);
+            shown.push(list.each(|group| group.shown).collect());
             if lists.len() > 1 {
-                for ((who, _), step) in people.iter().zip(steps) {
+                for ((who, _), step) in people.iter().zip(list.each(|group| group.step)) {
                     let known = least.entry(*who).or_default();
                     has_changed |= *known < step;
                     *known = step.max(*known);
@@ -122,40 +122,51 @@ struct Alike {
     least: u8,
     /// Steps that they took.
     step: u8,
-    /// Their places in the list.
-    people: Vec<usize>,
     /// How many they are.
     many: u64,
 }
 
-/// Puts together people of whom the same is known: a list has few such groups, however many people.
-fn alike<Id: Who>(
-    people: &[Person<Id>],
-    least: &HashMap<Id, u8>,
-    rules: &CellRules<'_>,
-) -> Vec<Alike> {
-    let mut places: HashMap<(Attributes, u8), usize> = HashMap::default();
-    let mut groups: Vec<Alike> = Vec::new();
-    for (at, (who, attributes)) in people.iter().enumerate() {
-        let least = if least.is_empty() { 0 } else { least.get(who).copied().unwrap_or(0) };
-        let place = *places.entry((*attributes, least)).or_insert_with(|| {
-            let shown = Shown::of(attributes, rules);
-            groups.push(Alike { shown, least, step: NOTHING, people: Vec::new(), many: 0 });
-            groups.len() - 1
-        });
-        groups[place].people.push(at);
-        groups[place].many += who.many();
-    }
-    groups
+/// The people of one list: a list has few groups, however many people.
+struct Grouped {
+    groups: Vec<Alike>,
+    /// The group of each, in the list's order.
+    group_of: Vec<u32>,
 }
 
-/// What one list's people show and how far each was generalised, nobody less than `least` says.
+impl Grouped {
+    /// Puts together people of whom the same is known, nobody less generalised than `least` says.
+    fn of<Id: Who>(people: &[Person<Id>], least: &HashMap<Id, u8>, rules: &CellRules<'_>) -> Self {
+        let mut places: HashMap<(Attributes, u8), u32> = HashMap::default();
+        let mut groups: Vec<Alike> = Vec::new();
+        let group_of = people.iter().map(|(who, attributes)| {
+            let least = if least.is_empty() { 0 } else { least.get(who).copied().unwrap_or(0) };
+            let place = *places.entry((*attributes, least)).or_insert_with(|| {
+                let shown = Shown::of(attributes, rules);
+                groups.push(Alike { shown, least, step: NOTHING, many: 0 });
+                // There are far fewer values of attributes than that.
+                u32::try_from(groups.len() - 1).unwrap_or(u32::MAX)
+            });
+            groups[place as usize].many += who.many();
+            place
+        });
+        let group_of = group_of.collect();
+        Self { groups, group_of }
+    }
+
+    /// What is to be said of each of the people, in the list's order.
+    fn each<T>(&self, of: impl Fn(&Alike) -> T) -> impl Iterator<Item = T> {
+        self.group_of.iter().map(move |&group| of(&self.groups[group as usize]))
+    }
+}
+
+/// Generalises one list's people, nobody less than `least` says.
 fn generalise<Id: Who>(
     people: &[Person<Id>],
     least: &HashMap<Id, u8>,
     rules: &CellRules<'_>,
-) -> (Vec<Shown>, Vec<u8>) {
-    let mut groups = alike(people, least, rules);
+) -> Grouped {
+    let mut grouped = Grouped::of(people, least, rules);
+    let groups = &mut grouped.groups;
     let count = |groups: &[Alike], cell: &[usize]| -> u64 {
         cell.iter().map(|&group| groups[group].many).sum()
     };
@@ -174,8 +185,8 @@ fn generalise<Id: Who>(
         }
         for (cell, mut members) in cells {
             // Company may be those who were settled here before: the cell is one in the file.
-            let there = settled.get(&cell).map_or(0, |there| count(&groups, there));
-            if there + count(&groups, &members) >= rules.fewest {
+            let there = settled.get(&cell).map_or(0, |there| count(groups, there));
+            if there + count(groups, &members) >= rules.fewest {
                 members.iter().for_each(|&at| groups[at].step = step);
                 settled.entry(cell).or_default().append(&mut members);
             } else {
@@ -184,27 +195,19 @@ fn generalise<Id: Who>(
         }
     }
     let nothing = settled.remove(&Shown::default()).unwrap_or_default();
-    let mut hidden = count(&groups, &nothing) + count(&groups, &alone);
+    let mut hidden = count(groups, &nothing) + count(groups, &alone);
     while hidden > 0 && hidden < rules.fewest {
         let smallest =
-            settled.iter().min_by_key(|(cell, members)| (count(&groups, members), **cell));
+            settled.iter().min_by_key(|(cell, members)| (count(groups, members), **cell));
         let Some(cell) = smallest.map(|(cell, _)| *cell) else { break };
         let members = settled.remove(&cell).unwrap_or_default();
-        hidden += count(&groups, &members);
+        hidden += count(groups, &members);
         for at in members {
             groups[at].shown = Shown::default();
             groups[at].step = NOTHING;
         }
     }
-    let mut shown = vec![Shown::default(); people.len()];
-    let mut steps = vec![NOTHING; people.len()];
-    for group in groups {
-        for at in group.people {
-            shown[at] = group.shown;
-            steps[at] = group.step;
-        }
-    }
-    (shown, steps)
+    grouped
 }
 
 #[cfg(test)]

@@ -143,8 +143,7 @@ pub struct Audience {
 #[derive(Clone, Copy, Debug)]
 pub struct Released {
     list: ListNo,
-    key: MatchKey,
-    owner: Option<MatchKey>,
+    person: Person,
     shown: Shown,
 }
 
@@ -155,16 +154,23 @@ impl Released {
         self.list
     }
 
-    /// The person's key, for making the recipient's token.
+    /// The person's key in the index that it was released from, for making the recipient's token. Pairs
+    /// join people, so both of a pair are known by one key each, in whichever form a list has the
+    /// number.
     #[must_use]
-    pub const fn key(&self) -> MatchKey {
-        self.key
+    pub fn key(&self, index: &ListIndex) -> MatchKey {
+        let slot = self.person.slot;
+        if self.owner_slot(index).is_some() { index.person(slot) } else { index.key(slot) }
     }
 
     /// The key of whose contact the person is, where lists hold contacts; both may be written.
     #[must_use]
-    pub const fn owner(&self) -> Option<MatchKey> {
-        self.owner
+    pub fn owner(&self, index: &ListIndex) -> Option<MatchKey> {
+        self.owner_slot(index).map(|owner| index.person(owner))
+    }
+
+    fn owner_slot(&self, index: &ListIndex) -> Option<SlotNo> {
+        index.owner_of(&index.member(self.person.member))
     }
 
     /// The attributes that may be written.
@@ -215,30 +221,55 @@ pub struct Tally {
 }
 
 /// What consecutive members come to, each by itself.
-pub struct Verdicts(Vec<Verdict>);
-
-#[derive(Clone, Copy)]
-enum Verdict {
-    /// A person to be counted.
-    Counts,
-    /// A matched person who is not.
-    KeptBack(WithholdReason),
-    /// Nobody, or a person for whom another member stands.
-    Nobody,
+#[derive(Default)]
+pub struct Judged {
+    runs: Vec<Run>,
+    /// Of every member.
+    slots: Vec<SlotNo>,
+    people: Vec<Person>,
+    /// Members whose person is matched and not counted.
+    kept_back: Vec<(u32, WithholdReason)>,
 }
 
-impl Verdicts {
+/// Consecutive members of one list.
+struct Run {
+    list: ListNo,
+    members: usize,
+    /// How many of them stand for a person who counts.
+    people: usize,
+}
+
+impl Judged {
     fn of(members: Range<u32>, index: &ListIndex, gates: &Gates<'_>, kept_back: &KeptBack) -> Self {
-        let verdict = |at: u32| {
+        let mut judged = Self::default();
+        judged.slots.reserve_exact(members.len());
+        for at in members {
             let member = index.member(at);
-            // The same person in the list's other form: two numbers, one person, one row.
-            if kept_back.is_stood_for(at) || index.member_fate(&member) != Fate::Matched {
-                return Verdict::Nobody;
+            if judged.runs.last().is_none_or(|run| run.list != member.list) {
+                judged.runs.push(Run { list: member.list, members: 0, people: 0 });
             }
-            let reason = gates.reason(index, &member, kept_back.dates(index, at));
-            reason.map_or(Verdict::Counts, Verdict::KeptBack)
-        };
-        Self(members.map(verdict).collect())
+            judged.slots.push(member.slot);
+            // The same person in the list's other form: two numbers, one person, one row.
+            let is_person =
+                !kept_back.is_stood_for(at) && index.member_fate(&member) == Fate::Matched;
+            let reason = || gates.reason(index, &member, kept_back.dates(index, at));
+            let counts = match is_person.then(reason) {
+                None => false,
+                Some(None) => true,
+                Some(Some(reason)) => {
+                    judged.kept_back.push((at, reason));
+                    false
+                }
+            };
+            if counts {
+                judged.people.push(Person { slot: member.slot, member: at });
+            }
+            if let Some(run) = judged.runs.last_mut() {
+                run.members += 1;
+                run.people += usize::from(counts);
+            }
+        }
+        judged
     }
 }
 
@@ -249,7 +280,7 @@ pub fn count(
     index: &ListIndex,
     canaries: ListNo,
     gates: &Gates<'_>,
-    map: impl FnOnce(&[Range<u32>], &(dyn Fn(&Range<u32>) -> Verdicts + Sync)) -> Vec<Verdicts>,
+    map: impl FnOnce(&[Range<u32>], &(dyn Fn(&Range<u32>) -> Judged + Sync)) -> Vec<Judged>,
 ) -> Tally {
     let empty = |list| Counted {
         list,
@@ -261,18 +292,19 @@ pub fn count(
     let mut counted: Vec<_> = index.list_numbers().map(empty).collect();
     let mut kept_back = KeptBack::nobody(index);
     let stretches = index.stretches(STRETCH);
-    let verdicts =
-        map(&stretches, &|members| Verdicts::of(members.clone(), index, gates, &kept_back));
-    let mut verdicts = verdicts.into_iter().flat_map(|Verdicts(verdicts)| verdicts);
-    for (at, member) in (0..).zip(index.members()) {
-        let list = &mut counted[member.list.index()];
-        list.slots.push(member.slot);
-        // Of whom nothing was said nobody leaves.
-        match verdicts.next().unwrap_or(Verdict::Nobody) {
-            Verdict::Counts => list.people.push(Person { slot: member.slot, member: at }),
-            Verdict::KeptBack(reason) => kept_back.add(at, reason),
-            Verdict::Nobody => {}
+    let judged = map(&stretches, &|members| Judged::of(members.clone(), index, gates, &kept_back));
+    for Judged { runs, slots, people, kept_back: reasons } in judged {
+        let (mut slots, mut people) = (&slots[..], &people[..]);
+        for run in runs {
+            let list = &mut counted[run.list.index()];
+            let now = slots.split_at(run.members);
+            list.slots.extend_from_slice(now.0);
+            slots = now.1;
+            let now = people.split_at(run.people);
+            list.people.extend_from_slice(now.0);
+            people = now.1;
         }
+        reasons.into_iter().for_each(|(at, reason)| kept_back.add(at, reason));
     }
     counted.retain(|counted| counted.list != canaries);
     if let Some(most) = gates.policy.most_list_numbers {
@@ -323,11 +355,16 @@ impl Counted {
         self.people.len() as u64
     }
 
-    /// The keys of its numbers, as far as they are in the index, and of its people.
+    /// The slots of its numbers, as far as they are in the index.
     #[must_use]
-    pub fn keys(&self, index: &ListIndex) -> [Vec<MatchKey>; 2] {
-        let slots = self.slots.iter().map(|&slot| index.key(slot)).collect();
-        [slots, self.people.iter().map(|person| index.key(person.slot)).collect()]
+    pub fn slots(&self) -> &[SlotNo] {
+        &self.slots
+    }
+
+    /// The keys of its people.
+    #[must_use]
+    pub fn people_keys(&self, index: &ListIndex) -> Vec<MatchKey> {
+        self.people.iter().map(|person| index.key(person.slot)).collect()
     }
 
     /// Whether the lists of its recipient together are larger than the policy allows.
@@ -407,13 +444,6 @@ fn judge(counted: &Counted, figure: Figure, (index, policy): (&ListIndex, &Polic
     }
 }
 
-/// The keys of both ends of a pair, none of a person alone. Pairs join people, so each is known by
-/// one key, in whichever form a list has the number.
-fn keys(index: &ListIndex, person: &Person) -> [Option<MatchKey>; 2] {
-    let owner = index.owner_of(&index.member(person.member));
-    [owner.map(|_| index.person(person.slot)), owner.map(|owner| index.person(owner))]
-}
-
 /// Applies the policy's floors to what was counted. `figures` are those of `counted`, in its order.
 #[must_use]
 pub fn release(
@@ -445,11 +475,8 @@ pub fn release(
         let shown = cells::show(&lists.iter().map(known).collect::<Vec<_>>(), &rules);
         for (counted, shown) in lists.iter().zip(shown) {
             let list = counted.list;
-            let slots = counted.people.iter().zip(shown);
-            people.extend(slots.map(|(person, shown)| {
-                let [key, owner] = keys(index, person);
-                Released { list, key: key.unwrap_or(index.key(person.slot)), owner, shown }
-            }));
+            let shown = counted.people.iter().zip(shown);
+            people.extend(shown.map(|(&person, shown)| Released { list, person, shown }));
         }
     }
     Release { audiences, people }
