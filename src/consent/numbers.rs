@@ -42,11 +42,6 @@ impl Numbers {
         self.filter.may_hold(self.seed.clue(digits)) && self.all.contains(&digits)
     }
 
-    /// Sets `may` where a number, in their order, may be here.
-    pub(super) fn mark(&self, digits: impl Iterator<Item = u64>, may: &mut [bool]) {
-        self.filter.mark(digits.map(|digits| self.seed.clue(digits)), may);
-    }
-
     /// How many bytes they take: the table has a byte beside each place, and fills seven
     /// of eight.
     pub(super) fn bytes(&self) -> usize {
@@ -76,9 +71,6 @@ mod tests {
             assert!(numbers.contains(digits) && !numbers.contains(digits + 1));
         }
         assert!(numbers.expose_digits().all(|digits| numbers.contains(digits)));
-        let mut may = vec![false; 10_000];
-        numbers.mark((0..10_000).map(|n| 12_025_550_100 + n * 7), &mut may);
-        assert_eq!(may, vec![true; 10_000]);
         assert_eq!(numbers.len(), 10_000);
     }
 }

@@ -160,10 +160,10 @@ impl Suppressions {
         self.numbers.contains(number.expose_digits())
     }
 
-    /// Sets `may` where [`Suppressions::bar_number`] may be true: of calling codes and national
-    /// digits in their order, all at once.
-    pub fn mark(&self, digits: &[u64], may: &mut [bool]) {
-        self.numbers.mark(digits.iter().copied(), may);
+    /// How many numbers and aliases are here, without those that came as digests.
+    #[must_use]
+    pub fn numbers_len(&self) -> usize {
+        self.numbers.len()
     }
 
     /// True when any form of the number, or of an alias, is here as a digest.

@@ -282,13 +282,19 @@ impl ListBuilder {
 
     /// Ends the build side: duplicates can no longer be told, and their memory is given back.
     #[must_use]
-    pub fn finish(mut self) -> ListIndex {
+    pub fn finish(self) -> ListIndex {
+        self.finish_with_room_for(0)
+    }
+
+    /// The same, with room for so many numbers that [`ListIndex::know`] is told beside those of lists.
+    #[must_use]
+    pub fn finish_with_room_for(mut self, known: usize) -> ListIndex {
         self.further = Table::default();
         self.table.shrink(to_u32(self.keys.len()), entries(&self.keys));
         self.keys.shrink_to_fit();
         self.members.shrink_to_fit();
         let kept = self.clues.iter().map(|&bits| KeptClue::from_bits(bits));
-        let screen = Screen::of(kept, self.roll.regions, self.roll.forms);
+        let screen = Screen::of(kept, known, self.roll.regions, self.roll.forms);
         // The memory of the two columns that only building needed serves for two of the index's.
         let accounts = reuse(self.first_members, ListIndex::NO_ACCOUNT);
         let attributes = reuse(self.clues, ListIndex::NO_ATTRIBUTES);
@@ -485,10 +491,12 @@ mod tests {
             for &row in &told {
                 builder.add(list, row, Some(0));
             }
-            let index = builder.finish();
+            let mut index = builder.finish_with_room_for(300);
             let digits: Vec<_> = (0..1000).map(|at| 12_025_550_100 + at).collect();
+            index.know(digits[700..].iter().copied(), &keyer());
             let mut marked = vec![false; digits.len()];
             index.mark(&digits, &keyer(), &mut marked);
+            assert!(marked[700..].iter().all(|&is_marked| is_marked));
             let sought: Vec<_> =
                 digits.iter().map(|&digits| Sought { digits, region: None }).collect();
             let mut likely = Vec::new();

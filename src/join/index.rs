@@ -136,8 +136,14 @@ impl ListIndex {
         self.screen.select(sought, keyer, likely);
     }
 
-    /// Sets `may` where [`ListIndex::select`] may take the number: of calling codes and national
-    /// digits in their order, all at once and without a hash.
+    /// Has [`ListIndex::mark`] say yes to these numbers too, whether a list has them or not. There must
+    /// be room for them, or it says yes to too many.
+    pub fn know(&mut self, digits: impl Iterator<Item = u64>, keyer: &Keyer) {
+        self.screen.know(digits, keyer);
+    }
+
+    /// Sets `may` where [`ListIndex::select`] may take the number, and where it is known besides: of
+    /// calling codes and national digits in their order, all at once and without a hash.
     pub fn mark(&self, digits: &[u64], keyer: &Keyer, may: &mut [bool]) {
         self.screen.mark(digits, keyer, may);
     }

@@ -1,7 +1,8 @@
 //! Who may be on a list, asked before a number is hashed under the key.
 //!
 //! Two filters: one over the numbers that lists told, asked with the packed number, and one over
-//! the digests that lists told, asked with the number's own unkeyed digest. A number whose region
+//! the digests that lists told, asked with the number's own unkeyed digest. The first holds opted-out
+//! numbers too: of those something is to be counted, on a list or not, and one look tells both. A number whose region
 //! no list has is not hashed, whatever the first says; it is asked all the same, because a look into it
 //! costs less than guessing whether to. All of it lives in memory only; a wrong
 //! "perhaps" costs a keyed hash and nothing else.
@@ -66,16 +67,17 @@ impl KeptClue {
 }
 
 impl Screen {
-    /// The filters over everything that lists told.
+    /// The filters over everything that lists told, with room for so many numbers more.
     pub(super) fn of(
         kept: impl Iterator<Item = KeptClue> + Clone,
+        known: usize,
         regions: Regions,
         forms: Vec<Form>,
     ) -> Self {
         let digests = kept.clone().filter(|clue| clue.is_digest()).count();
         let numbers = kept.clone().count() - digests;
         let mut screen = Self {
-            numbers: Filter::for_entries(numbers),
+            numbers: Filter::for_entries(numbers + known),
             digests: Filter::for_entries(digests),
             regions,
             forms,
@@ -87,6 +89,11 @@ impl Screen {
         screen
     }
 
+    /// Has [`Screen::mark`] say yes to more numbers than those of lists.
+    pub(super) fn know(&mut self, digits: impl Iterator<Item = u64>, keyer: &Keyer) {
+        digits.for_each(|digits| self.numbers.add(keyer.clue_of_digits(digits)));
+    }
+
     /// Appends whoever may be on a list, in the order asked, a number's forms in theirs.
     pub(super) fn select(&self, sought: &[Sought], keyer: &Keyer, likely: &mut Vec<Likely>) {
         if self.digests.is_empty() {
@@ -96,8 +103,8 @@ impl Screen {
         }
     }
 
-    /// Sets `may` where a list may have the number, all at once; everywhere where that takes a
-    /// digest.
+    /// Sets `may` where a list may have the number, or it is known besides, all at once; everywhere
+    /// where telling takes a digest.
     pub(super) fn mark(&self, digits: &[u64], keyer: &Keyer, may: &mut [bool]) {
         if self.digests.is_empty() {
             self.numbers.mark(digits.iter().map(|&digits| keyer.clue_of_digits(digits)), may);

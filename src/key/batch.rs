@@ -176,7 +176,11 @@ impl Keyer {
                 // Some message must be in the lane; its digest gives way to the one that was told.
                 Told::Digest(_) => Spelled { digits: 0, form: Form::E164 },
             });
-            let mut digests = self.in_lanes.digests(spelled);
+            let has_numbers = few.iter().any(|told| matches!(told, Told::Number(_)));
+            let mut digests = match has_numbers {
+                true => self.in_lanes.digests(spelled),
+                false => [[0; LANES]; 8],
+            };
             for (lane, told) in few.iter().enumerate() {
                 if let Told::Digest(digest) = told {
                     write_words(&mut digests, lane, &digest.0);

@@ -333,6 +333,16 @@ pub struct Listed {
     pub(crate) told_by: ToldBy,
 }
 
+impl Listed {
+    /// The number's country, where the list tells it.
+    pub(crate) const fn region(&self) -> Option<Region> {
+        match self.told_by {
+            ToldBy::Number(region) => Some(region),
+            ToldBy::Digest => None,
+        }
+    }
+}
+
 /// What a list brought.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ToldBy {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
+use super::spare::Spare;
 use super::waves::Work;
 use super::{Rejects, RunError, want};
 use crate::consent::{
@@ -79,7 +79,7 @@ pub(super) struct Probing<'a, 'r> {
     rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
     late: Vec<MatchKey>,
-    columns: Mutex<Vec<Columns>>,
+    columns: Spare<Columns>,
 }
 
 /// What an input came to.
@@ -99,7 +99,7 @@ impl<'a, 'r> Probing<'a, 'r> {
         ledger: Ledger,
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
-        let (timings, columns) = (Timings::default(), Mutex::default());
+        let (timings, columns) = (Timings::default(), Spare::default());
         Self { index, against, input, ledger, rejects, timings, late: Vec::new(), columns }
     }
 
@@ -251,9 +251,8 @@ impl Columns {
         slow_path
     }
 
-    /// Looks every number up in the filters.
+    /// Looks every number up in the filter, which knows of lists and of those who have opted out.
     fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
-        let Against { suppressions, keyer, .. } = *against;
         // Who is in a sample is asked of everybody, so nobody can be passed over unhashed.
         let draws = against.draws().is_some();
         self.known.clear();
@@ -264,8 +263,7 @@ impl Columns {
         self.digits.clear();
         let digits = |read: &Result<Reading, _>| read.map_or(0, |it| it.number.expose_digits());
         self.digits.extend(self.read.iter().map(digits));
-        index.mark(&self.digits, keyer, &mut self.known);
-        suppressions.mark(&self.digits, &mut self.known);
+        index.mark(&self.digits, against.keyer, &mut self.known);
     }
 
     /// Sorts out who may be looked up, and notes who says no.
@@ -466,8 +464,7 @@ impl Work for Probing<'_, '_> {
     type Done = ProbedRows;
 
     fn work(&self, batch: &Batch) -> ProbedRows {
-        let pool = || self.columns.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut columns = pool().pop().unwrap_or_default();
+        let mut columns = self.columns.take();
         let (index, against) = (&*self.index, &self.against);
         let mut done = ProbedRows { rows: batch.len() as u64, ..ProbedRows::default() };
         let mut timings = Timings::default();
@@ -480,7 +477,7 @@ impl Work for Probing<'_, '_> {
         });
         timings.time(Stage::Join, || columns.probe(batch, index, against, &mut done));
         done.timings = timings;
-        pool().push(columns);
+        self.columns.give(columns);
         done
     }
 

@@ -175,9 +175,7 @@ fn read_list_row(
     let told = match reader.read(batch, row, &mut slow_path) {
         lists::ListRow::One(told) => told,
         lists::ListRow::Rejected(reason) => return Ok(Err(reason)),
-        lists::ListRow::Several(_) | lists::ListRow::NotSampled => {
-            return Ok(Err(RejectReason::MultipleNumbers));
-        }
+        lists::ListRow::Several(_) => return Ok(Err(RejectReason::MultipleNumbers)),
     };
     let owner = has_owners.then(|| reader.read_owner(batch, row, &mut slow_path)).transpose();
     let owner = match owner {
@@ -185,7 +183,7 @@ fn read_list_row(
         Err(reason) => return Ok(Err(reason)),
     };
     let cells = lists::name_cells(batch, row);
-    let list = lists::list_of(&cells, &source.recipient, || source.id.clone());
+    let list = lists::list_of(cells, &source.recipient, || source.id.clone());
     let list = list.map_err(|unnamed| match unnamed {
         lists::Unnamed::Recipient => Unnamed { field: Field::AdvertiserId },
         lists::Unnamed::List => Unnamed { field: Field::ListId },

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::spare::Spare;
 use super::waves::{self, Work};
 use super::{ListError, ReadInput, Rejects, RunError, Watch, want};
 use crate::input::{
@@ -15,15 +16,15 @@ use crate::input::{
 };
 use crate::job::{Identifier, Job, ListSource, Phones};
 use crate::join::{InputNo, ListNo, RowDates};
-use crate::key::{Form, Keyer, Listed, Told, ToldBy, is_in_sample};
-use crate::normalise::{Hint, Region, RejectReason};
+use crate::key::{Form, Keyer, Listed, ToldBy, is_in_sample};
+use crate::normalise::{Hint, RejectReason};
 use crate::output::Rejected;
 use crate::policy::{OptInRecord, Policy, RecycledNumbers};
 use crate::report::{Ledger, RegionCounts, Stage, Timings};
 use crate::share::Share;
 
 pub(super) use adding::{Gathering, RowsTo, is_crowded};
-use owners::About;
+use owners::{About, ToldRows};
 use rows::NameCells;
 pub(super) use rows::{
     ListRow, PhoneColumn, RowReader, Unnamed, dates, is_wrong_column, list_of, name_cells,
@@ -68,6 +69,8 @@ pub(super) struct Reader<'a> {
     rows: RowReader<'a>,
     extent: Extent,
     has_looked: AtomicBool,
+    told: Spare<ToldRows>,
+    done: Spare<ReadRows>,
 }
 
 /// Where rows of an input go.
@@ -175,77 +178,40 @@ fn source_of(source: &ListSource, location: &Location, policy: &Policy) -> Sourc
 
 /// Most rows name nothing, and asking whether two empty cells are the same is dear where the
 /// processor compares them by a masked load from nowhere.
-fn same_names(one: &NameCells, other: &NameCells) -> bool {
+fn same_names(one: &NameCells, other: &[&[u8]; 2]) -> bool {
     one.iter()
         .zip(other)
         .all(|(one, other)| one.len() == other.len() && (one.is_empty() || one == other))
 }
 
-/// A number as the index takes it, and its country where the row tells it.
-pub(super) struct Found {
-    pub(super) listed: Listed,
-    country: Option<Region>,
+/// What a row came to, as far as it can be said without its numbers.
+#[derive(Clone, Copy)]
+pub(super) enum Said {
+    Rejected(RejectReason),
+    /// It has one number.
+    One,
+    /// It has a cell of so many.
+    Several(usize),
+    /// It was read, and nobody of it is in the sample.
+    NotSampled,
 }
 
-impl ListRow<Found> {
-    /// Leaves of the row only numbers of people who are in a sample.
-    fn keep_drawn(&mut self, share: Share) {
-        let is_drawn = |found: &Found| is_in_sample(found.listed.key, share);
-        let stays = match self {
-            Self::Rejected(_) | Self::NotSampled => true,
-            Self::One(one) => is_drawn(one),
-            Self::Several(several) => {
-                several.retain(is_drawn);
-                !several.is_empty()
-            }
-        };
-        if !stays {
-            *self = Self::NotSampled;
+impl Said {
+    const fn numbers(self) -> usize {
+        match self {
+            Self::Rejected(_) | Self::NotSampled => 0,
+            Self::One => 1,
+            Self::Several(numbers) => numbers,
         }
     }
-}
-
-/// Hashes the numbers of a batch under the key, all at once.
-fn list(keyer: &Keyer, rows: Vec<ListRow<Told>>) -> Vec<ListRow<Found>> {
-    let mut told = Vec::with_capacity(rows.len());
-    for row in &rows {
-        match row {
-            ListRow::Rejected(_) | ListRow::NotSampled => {}
-            ListRow::One(one) => told.push(*one),
-            ListRow::Several(several) => told.extend_from_slice(several),
-        }
-    }
-    let mut listed = Vec::new();
-    keyer.list(&told, &mut listed);
-    let mut found = listed.into_iter().zip(told).map(|(listed, told)| Found {
-        listed,
-        country: match told {
-            Told::Number(reading) => Some(reading.region),
-            Told::Digest(_) => None,
-        },
-    });
-    let row = |row: ListRow<Told>| match row {
-        ListRow::Rejected(reason) => Some(ListRow::Rejected(reason)),
-        ListRow::NotSampled => Some(ListRow::NotSampled),
-        ListRow::One(_) => found.next().map(ListRow::One),
-        ListRow::Several(several) => {
-            Some(ListRow::Several(found.by_ref().take(several.len()).collect()))
-        }
-    };
-    rows.into_iter().filter_map(row).collect()
-}
-
-/// The dates of a batch's rows; nothing where it has no such column.
-fn all_dates(batch: &Batch) -> Vec<RowDates> {
-    if !batch.has(Field::LastContactAt) && !batch.has(Field::OptedInAt) {
-        return Vec::new();
-    }
-    (0..batch.len()).map(|row| dates(batch, row)).collect()
 }
 
 /// What a batch came to.
+#[derive(Default)]
 pub(super) struct ReadRows {
-    pub(super) rows: Vec<ListRow<Found>>,
+    rows: Vec<Said>,
+    /// The rows' numbers as the index takes them, one row's behind the other's.
+    listed: Vec<Listed>,
     /// Where rows are somebody's contacts: whose, of each row that is not rejected.
     owners: Vec<Listed>,
     /// The batch itself, where its rows say which list they belong to.
@@ -257,6 +223,44 @@ pub(super) struct ReadRows {
     looks_wrong: bool,
     slow_path: u64,
     timings: Timings,
+}
+
+impl ReadRows {
+    /// Each row, with its numbers.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (Said, &[Listed])> {
+        let mut listed = &self.listed[..];
+        self.rows.iter().map(move |&said| {
+            let (of_row, rest) = listed.split_at(said.numbers());
+            listed = rest;
+            (said, of_row)
+        })
+    }
+
+    /// Leaves of the rows only numbers of people who are in a sample.
+    fn keep_drawn(&mut self, share: Share) {
+        let mut kept = Vec::new();
+        let mut said = Vec::with_capacity(self.rows.len());
+        for (of_row, numbers) in self.rows() {
+            let before = kept.len();
+            kept.extend(numbers.iter().filter(|listed| is_in_sample(listed.key, share)));
+            said.push(match (of_row, kept.len() - before) {
+                (Said::One | Said::Several(_), 0) => Said::NotSampled,
+                (Said::Several(_), drawn) => Said::Several(drawn),
+                (Said::Rejected(_) | Said::NotSampled | Said::One, _) => of_row,
+            });
+        }
+        (self.rows, self.listed) = (said, kept);
+    }
+
+    /// Empties it, and keeps its room.
+    fn emptied(self) -> Self {
+        let Self { mut rows, mut listed, mut owners, mut dates, .. } = self;
+        rows.clear();
+        listed.clear();
+        owners.clear();
+        dates.clear();
+        Self { rows, listed, owners, dates, ..Self::default() }
+    }
 }
 
 impl<'a, 'r> Indexing<'a, 'r> {
@@ -280,7 +284,14 @@ impl<'a, 'r> Indexing<'a, 'r> {
         // Of a sample most rows are left out, and nobody says how many.
         let extent = if listing.drawn.is_some() { Extent::Unknown } else { reader.extent() };
         Self {
-            reader: Arc::new(Reader { listing, rows, extent, has_looked }),
+            reader: Arc::new(Reader {
+                listing,
+                rows,
+                extent,
+                has_looked,
+                told: Spare::default(),
+                done: Spare::default(),
+            }),
             input,
             rows_to,
             lists,
@@ -310,24 +321,29 @@ impl Reader<'_> {
     fn work(&self, batch: &Batch) -> ReadRows {
         let Listing { keyer, drawn, .. } = self.listing;
         let mut timings = Timings::default();
+        let (mut done, mut told) = (self.done.take(), self.told.take());
         let is_first = !self.has_looked.load(Ordering::Relaxed);
-        let looks_wrong = is_first && self.looks_wrong(batch);
-        let expected = is_first.then(|| self.extent.rows_at(batch).unwrap_or(0));
-        let mut slow_path = 0;
-        let read = timings.time(Stage::Normalise, || self.read_rows(batch, &mut slow_path));
-        let mut owners = Vec::new();
-        let rows = timings.time(Stage::Key, || {
-            keyer.list(&read.owners, &mut owners);
-            let mut rows = list(keyer, read.rows);
-            if let Some(share) = drawn {
-                rows.iter_mut().for_each(|row| row.keep_drawn(share));
+        done.looks_wrong = is_first && self.looks_wrong(batch);
+        done.expected = is_first.then(|| self.extent.rows_at(batch).unwrap_or(0));
+        timings.time(Stage::Normalise, || {
+            done.slow_path = self.read_rows(batch, &mut done.rows, &mut told);
+            if batch.has(Field::LastContactAt) || batch.has(Field::OptedInAt) {
+                done.dates.extend((0..batch.len()).map(|row| dates(batch, row)));
             }
-            rows
         });
+        timings.time(Stage::Key, || {
+            keyer.list(&told.numbers, &mut done.listed);
+            keyer.list(&told.owners, &mut done.owners);
+            if let Some(share) = drawn {
+                done.keep_drawn(share);
+            }
+        });
+        told.clear();
+        self.told.give(told);
         let has_names = batch.has(Field::AdvertiserId) || batch.has(Field::ListId);
-        let names = has_names.then(|| batch.clone());
-        let dates = timings.time(Stage::Normalise, || all_dates(batch));
-        ReadRows { rows, owners, names, dates, expected, looks_wrong, slow_path, timings }
+        done.names = has_names.then(|| batch.clone());
+        done.timings = timings;
+        done
     }
 
     /// True when a batch holds digests for numbers or numbers for digests.
@@ -349,7 +365,7 @@ impl Indexing<'_, '_> {
     /// The list that a row belongs to.
     fn list_of(
         &mut self,
-        cells: NameCells,
+        cells: [&[u8]; 2],
         row: u64,
     ) -> Result<Result<ListNo, RejectReason>, ListError> {
         if let Some((last, list)) = &self.last
@@ -357,12 +373,15 @@ impl Indexing<'_, '_> {
         {
             return Ok(*list);
         }
+        let cells: NameCells = cells.map(<[u8]>::to_vec);
         if let Some(&list) = self.named.get(&cells) {
             self.last = Some((cells, list));
             return Ok(list);
         }
         let Listing { source, location, .. } = self.reader.listing;
-        let list = match list_of(&cells, &source.recipient, || self.own_name()) {
+        let list = match list_of(cells.each_ref().map(Vec::as_slice), &source.recipient, || {
+            self.own_name()
+        }) {
             Ok(Ok(name)) => Ok(self.rows_to.list(&name)),
             Ok(Err(reason)) => Err(reason),
             Err(unnamed) => {
@@ -422,24 +441,22 @@ impl Work for Indexing<'_, '_> {
         let mut timings = Timings::default();
         timings.time(Stage::Join, || {
             if let RowsTo::Index(index) = &self.rows_to {
-                index.warm_up(done.rows.iter().filter_map(|row| match row {
-                    ListRow::One(found) => Some(&found.listed),
-                    ListRow::Rejected(_) | ListRow::Several(_) | ListRow::NotSampled => None,
-                }));
+                index.warm_up(&done.listed);
             }
-            let mut owners = done.owners.into_iter();
-            for (at, row) in done.rows.into_iter().enumerate() {
-                let is_read = !matches!(row, ListRow::Rejected(_));
+            let mut owners = done.owners.iter().copied();
+            for (at, (said, numbers)) in done.rows().enumerate() {
+                let is_read = !matches!(said, Said::Rejected(_));
                 let owner = is_read.then(|| owners.next()).flatten();
                 let names = done.names.as_ref();
-                let cells = names.map_or_else(NameCells::default, |names| name_cells(names, at));
+                let cells = names.map_or_else(Default::default, |names| name_cells(names, at));
                 let dates = done.dates.get(at).copied().unwrap_or_default();
                 let about = |list| About { list, owner, dates };
-                self.apply_row(first_row + at as u64, cells, row, about)?;
+                self.apply_row(first_row + at as u64, cells, (said, numbers), about)?;
             }
             Ok::<_, RunError>(())
         })?;
         self.timings.add(&timings);
+        self.reader.done.give(done.emptied());
         Ok(())
     }
 }
@@ -448,12 +465,12 @@ impl Indexing<'_, '_> {
     fn apply_row(
         &mut self,
         number: u64,
-        cells: NameCells,
-        row: ListRow<Found>,
+        cells: [&[u8]; 2],
+        (said, numbers): (Said, &[Listed]),
         about: impl FnOnce(ListNo) -> About,
     ) -> Result<(), RunError> {
         self.ledger.rows_read += 1;
-        if let ListRow::Rejected(reason) = row {
+        if let Said::Rejected(reason) = said {
             return self.reject(number, reason);
         }
         let list = match self.list_of(cells, number)? {
@@ -464,14 +481,17 @@ impl Indexing<'_, '_> {
             self.rows.resize(list.index() + 1, 0);
         }
         self.rows[list.index()] += 1;
-        match row {
-            ListRow::Rejected(_) => Ok(()),
-            ListRow::NotSampled => {
+        match said {
+            Said::Rejected(_) => Ok(()),
+            Said::NotSampled => {
                 self.ledger.not_sampled += 1;
                 Ok(())
             }
-            ListRow::One(found) => self.add_one(found, about(list)),
-            ListRow::Several(several) => self.add_several(several, about(list)),
+            Said::One => {
+                let about = about(list);
+                numbers.iter().try_for_each(|&listed| self.add_one(listed, about))
+            }
+            Said::Several(_) => self.add_several(numbers, about(list)),
         }
     }
 }

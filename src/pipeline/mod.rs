@@ -21,6 +21,7 @@ mod normalise_file;
 mod opt_outs;
 mod passes;
 mod place;
+mod spare;
 mod validate;
 mod waves;
 

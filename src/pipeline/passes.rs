@@ -36,6 +36,8 @@ const ROW_BYTES: u64 = 48;
 const DATE_BYTES: u64 = 4;
 /// The owner of a contact; at most one a row.
 const OWNER_BYTES: u64 = 36;
+/// An opted-out number in the index's filter.
+const KNOWN_BYTES: u64 = 2;
 /// When those who were found fill the room, a pass still takes a quarter of it: passes must end.
 const LEAST_SHARE: u64 = 4;
 
@@ -84,7 +86,7 @@ pub(super) fn room(budget: MemoryBudget, suppressions: &Suppressions) -> Result<
         MemoryBudget::Lists(bytes) => return Ok(bytes),
         MemoryBudget::Run(bytes) => bytes,
     };
-    let opt_outs = suppressions.bytes() as u64;
+    let opt_outs = suppressions.bytes() as u64 + KNOWN_BYTES * suppressions.numbers_len() as u64;
     let taken = PROGRAM_BYTES + THREAD_BYTES * waves::threads() as u64 + opt_outs;
     match budget.checked_sub(taken) {
         Some(room) if room >= LEAST_ROOM => Ok(room),
@@ -141,7 +143,8 @@ impl Road<'_> {
     ) -> Result<Passed, RunError> {
         let Self { job, keyer, suppressions, canary_list, watch } = *self;
         canaries::list(&mut builder, canary_list, keyer, job.purpose)?;
-        let mut index = timings.time(Stage::Join, || builder.finish());
+        let opted_out = suppressions.numbers_len();
+        let mut index = timings.time(Stage::Join, || builder.finish_with_room_for(opted_out));
         bar_opted_out(&mut index, suppressions, keyer, timings);
         let late: Vec<_> = around.late.iter().filter_map(|&key| index.find(key)).collect();
         late.into_iter().for_each(|slot| index.bar(slot));
@@ -283,7 +286,8 @@ impl Road<'_> {
     }
 }
 
-/// Sets the barred bit of every list number whose person is on the suppression list.
+/// Sets the barred bit of every list number whose person is on the suppression list, and has the index
+/// know those numbers. It should have room for them.
 pub(super) fn bar_opted_out(
     index: &mut ListIndex,
     suppressions: &Suppressions,
@@ -300,6 +304,8 @@ pub(super) fn bar_opted_out(
     let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
     let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();
     slots.into_iter().for_each(|slot| index.bar(slot));
+    // Only now: whoever is known is looked up under the key.
+    timings.time(Stage::Join, || index.know(numbers.iter().copied(), keyer));
 }
 
 /// A stretch of the lists, ready to become an index.

@@ -1,6 +1,6 @@
 //! Where do list rows go: into the index at once, or into a store until there is room for them?
 
-use super::{About, Found, Group, Indexing};
+use super::{About, Group, Indexing};
 use crate::join::{Added, GroupNo, Home, ListBuilder, ListName, ListNo, ListStore, RowOf};
 use crate::key::{Form, Listed};
 use crate::normalise::Region;
@@ -77,14 +77,14 @@ fn home(index: &mut ListBuilder, list: ListNo, owner: Option<Listed>) -> Home {
 
 impl Indexing<'_, '_> {
     /// Adds the number of a row that has one.
-    pub(super) fn add_one(&mut self, found: Found, about: About) -> Result<(), RunError> {
+    pub(super) fn add_one(&mut self, listed: Listed, about: About) -> Result<(), RunError> {
         let About { list, owner, dates } = about;
         let tells = self.lists.tells_countries[self.input as usize];
-        let country = found.country.filter(|_| tells);
+        let country = listed.region().filter(|_| tells);
         match &mut self.rows_to {
             RowsTo::Index(index) => {
                 let home = home(index, list, owner);
-                let added = index.add(home, found.listed, Some(self.input));
+                let added = index.add(home, listed, Some(self.input));
                 index.date(added.member(), dates);
                 self.count(added, country);
                 if let Added::Duplicate(_) = added {
@@ -94,21 +94,18 @@ impl Indexing<'_, '_> {
             }
             RowsTo::Store(store) => {
                 let of = RowOf { input: self.input, group: None, dates, country };
-                Ok(store.add(list, found.listed, owner, of)?)
+                Ok(store.add(list, listed, owner, of)?)
             }
         }
     }
 
     /// Adds the numbers of a row that has several.
-    pub(super) fn add_several(
-        &mut self,
-        several: Vec<Found>,
-        about: About,
-    ) -> Result<(), RunError> {
+    pub(super) fn add_several(&mut self, several: &[Listed], about: About) -> Result<(), RunError> {
         let About { list, owner, dates } = about;
         let number = GroupNo(u32::try_from(self.lists.groups.len()).unwrap_or(u32::MAX));
         let mut members = Vec::new();
-        for Found { listed, country } in several {
+        for &listed in several {
+            let country = listed.region();
             match &mut self.rows_to {
                 RowsTo::Index(index) => {
                     let home = home(index, list, owner);

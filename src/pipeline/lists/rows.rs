@@ -63,8 +63,6 @@ pub(in crate::pipeline) enum ListRow<N> {
     Rejected(RejectReason),
     One(N),
     Several(Vec<N>),
-    /// It was read, and nobody of it is in the sample.
-    NotSampled,
 }
 
 /// Reads the rows of a list input.
@@ -193,11 +191,11 @@ pub(in crate::pipeline) enum Unnamed {
 
 /// The list that a row belongs to by its cells; else by the job, and by `own_name` of its input.
 pub(in crate::pipeline) fn list_of(
-    cells: &NameCells,
+    cells: [&[u8]; 2],
     recipient: &Recipient,
     own_name: impl FnOnce() -> Option<Identifier>,
 ) -> Result<Result<ListName, RejectReason>, Unnamed> {
-    let named = match cells[0].as_slice() {
+    let named = match cells[0] {
         [] => None,
         named => Some(Identifier::from_text(named).ok_or(RejectReason::BadIdentifier)),
     };
@@ -211,7 +209,7 @@ pub(in crate::pipeline) fn list_of(
             Ok(otherwise.clone().ok_or(Unnamed::Recipient)?)
         }
     };
-    let list_id = match cells[1].as_slice() {
+    let list_id = match cells[1] {
         [] => Ok(own_name().ok_or(Unnamed::List)?),
         named => Identifier::from_text(named).ok_or(RejectReason::BadIdentifier),
     };
@@ -222,8 +220,8 @@ pub(in crate::pipeline) fn list_of(
 }
 
 /// What a row says of its list.
-pub(in crate::pipeline) fn name_cells(batch: &Batch, row: usize) -> NameCells {
-    let cell = |field| batch.cell(field, row).trim_ascii().to_vec();
+pub(in crate::pipeline) fn name_cells(batch: &Batch, row: usize) -> [&[u8]; 2] {
+    let cell = |field| batch.cell(field, row).trim_ascii();
     [cell(Field::AdvertiserId), cell(Field::ListId)]
 }
 

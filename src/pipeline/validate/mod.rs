@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::accounts::{self, Against, Pass, Probing};
-use super::lists::{Indexing, ListRow, Listing, Lists, ReadRows, RowsTo};
+use super::lists::{Indexing, Listing, Lists, ReadRows, RowsTo, Said};
 use super::opt_outs::{self, FirstUnreadable, Road, Written};
 use super::passes::bar_opted_out;
 use super::waves::{self, Work};
@@ -255,7 +255,7 @@ fn lists(
             seen.inputs.push(input);
         }
     }
-    let mut index = builder.finish();
+    let mut index = builder.finish_with_room_for(suppressions.numbers_len());
     bar_opted_out(&mut index, suppressions, keyer, &mut Timings::default());
     Ok(ReadLists { places, lists, index, reserved, dialects: dialects.finish(keyer) })
 }
@@ -434,11 +434,10 @@ impl Work for Telling<'_, '_, '_> {
     }
 
     fn apply(&mut self, first_row: u64, done: ReadRows) -> Result<(), RunError> {
-        for row in &done.rows {
-            if let ListRow::One(one) = row
-                && one.listed.told_by == ToldBy::Digest
-            {
-                self.dialects.add(self.input, one.listed);
+        for (said, numbers) in done.rows() {
+            if matches!(said, Said::One) {
+                let digests = numbers.iter().filter(|listed| listed.told_by == ToldBy::Digest);
+                digests.for_each(|&listed| self.dialects.add(self.input, listed));
             }
         }
         self.inner.apply(first_row, done)
