@@ -151,7 +151,7 @@ fn joined(scene: &Scene) -> ListIndex {
         let key = scene.keyer.key(permitted.number(), Form::E164);
         let attributes = Attributes::from_cells(b"Android 14", b"phone");
         if let slot @ Some(_) = index.find(key) {
-            index.record(&Hit::of(permitted, [slot, None], attributes), 0);
+            index.marks().record(&Hit::of(permitted, [slot, None], attributes), 0);
         }
     }
     index
@@ -264,7 +264,7 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
             bencher.iter(|| {
                 likely.clear();
                 for batch in accounts.chunks(8192) {
-                    built.select(batch, &scene.keyer, &mut likely);
+                    built.lookup().select(batch, &scene.keyer, &mut likely);
                 }
                 likely.len()
             });
@@ -276,7 +276,7 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
                 for batch in digits.chunks(8192) {
                     may_hold.clear();
                     may_hold.resize(batch.len(), false);
-                    built.mark(batch, &scene.keyer, &mut may_hold);
+                    built.lookup().mark(batch, &scene.keyer, &mut may_hold);
                     black_box(&may_hold);
                 }
             });
@@ -288,7 +288,7 @@ fn bench_join(criterion: &mut Criterion, scene: &Scene) {
             let mut slots = Vec::new();
             bencher.iter(|| {
                 slots.clear();
-                built.find_all(&keys, &mut slots);
+                built.lookup().find_all(&keys, &mut slots);
                 slots.iter().flatten().count()
             });
         });

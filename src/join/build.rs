@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
-use super::beside::{MemberDates, RowDates, Told};
+use super::beside::{MemberDates, RowDates};
+use super::lookup::Lookup;
+use super::marks::{Marks, NO_ACCOUNT, NO_ATTRIBUTES};
 use super::owners::{Home, OwnerNo, Owners};
 use super::screen::{KeptClue, Regions, Screen};
 use super::table::{Entry, Table};
@@ -296,21 +298,15 @@ impl ListBuilder {
         let kept = self.clues.iter().map(|&bits| KeptClue::from_bits(bits));
         let screen = Screen::of(kept, known, self.roll.regions, self.roll.forms);
         // The memory of the two columns that only building needed serves for two of the index's.
-        let accounts = reuse(self.first_members, ListIndex::NO_ACCOUNT);
-        let attributes = reuse(self.clues, ListIndex::NO_ATTRIBUTES);
+        let accounts = reuse(self.first_members, NO_ACCOUNT);
+        let attributes = reuse(self.clues, NO_ATTRIBUTES);
         let mut index = ListIndex {
             lists: self.roll.lists,
             origins: self.origins.known,
-            keys: self.keys,
-            accounts,
-            attributes,
-            table: self.table,
+            lookup: Lookup { keys: self.keys, table: self.table, screen },
+            marks: Marks { accounts, attributes, ..Marks::default() },
             members: self.members,
-            screen,
-            twins: HashMap::new(),
             dates: self.dates,
-            told: Told::default(),
-            twins_before: HashMap::new(),
             let_go: Vec::new(),
             owners: self.owners,
         };
@@ -431,7 +427,7 @@ mod tests {
         let mut slots = Vec::new();
         let strangers = listed(1000..2000);
         let keys: Vec<_> = rows.iter().chain(&strangers).map(|listed| listed.key).collect();
-        index.find_all(&keys, &mut slots);
+        index.lookup().find_all(&keys, &mut slots);
         let one_by_one = keys.iter().map(|&key| index.find(key));
         assert!(slots.iter().copied().eq(one_by_one));
         assert!(slots[..1000].iter().all(Option::is_some));
@@ -495,12 +491,12 @@ mod tests {
             let digits: Vec<_> = (0..1000).map(|at| 12_025_550_100 + at).collect();
             index.know(digits[700..].iter().copied(), &keyer());
             let mut marked = vec![false; digits.len()];
-            index.mark(&digits, &keyer(), &mut marked);
+            index.lookup().mark(&digits, &keyer(), &mut marked);
             assert!(marked[700..].iter().all(|&is_marked| is_marked));
             let sought: Vec<_> =
                 digits.iter().map(|&digits| Sought { digits, region: None }).collect();
             let mut likely = Vec::new();
-            index.select(&sought, &keyer(), &mut likely);
+            index.lookup().select(&sought, &keyer(), &mut likely);
             assert!(likely.iter().all(|likely| marked[likely.place as usize]));
             let of_list = told.iter().filter(|row| row.told_by != ToldBy::Digest).count();
             assert!(marked[..of_list].iter().all(|&is_marked| is_marked));

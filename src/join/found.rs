@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 
-use super::beside::{MemberDates, Told};
+use super::beside::MemberDates;
 use super::build::{entries, push};
-use super::index::{BARRED, Before, INPUT, MATCHED};
+use super::lookup::Lookup;
+use super::marks::{BARRED, Before, INPUT, MATCHED, Marks, NO_ACCOUNT};
 use super::owners::Owners;
-use super::screen::Screen;
-use super::table::{Entry, Table};
+use super::table::Entry;
 use super::{InputNo, ListIndex, ListNo, ListStore, Member, MemberRow, Origin, SlotNo, to_u32};
 use crate::key::MatchKey;
 
@@ -46,17 +46,11 @@ impl Found {
         let index = ListIndex {
             lists,
             origins: Vec::new(),
-            keys: Vec::new(),
-            accounts: Vec::new(),
-            attributes: Vec::new(),
-            table: Table::default(),
+            lookup: Lookup::default(),
+            marks: Marks::default(),
             members: Vec::new(),
-            screen: Screen::default(),
-            twins: HashMap::new(),
-            twins_before: HashMap::new(),
             let_go,
             dates: MemberDates::default(),
-            told: Told::default(),
             owners: Owners::default(),
         };
         Self { index, origins: HashMap::new() }
@@ -91,17 +85,11 @@ impl Found {
         let ListIndex {
             lists: _,
             origins,
-            keys,
-            accounts,
-            attributes,
-            table: _,
+            lookup: Lookup { keys, table: _, screen: _ },
+            marks: Marks { accounts, attributes, twins, twins_before, told: told_of },
             members,
-            screen: _,
-            twins,
-            twins_before,
             let_go: _,
             dates,
-            told: told_of,
             owners,
         } = pass;
         let mut places: Vec<Option<SlotNo>> = vec![None; keys.len()];
@@ -121,7 +109,7 @@ impl Found {
             }
             let place = *places[slot.index()].get_or_insert_with(|| {
                 let place = self.keep(keys[slot.index()], account, attributes[slot.index()]);
-                self.index.told.take_over(place, &told_of, slot);
+                self.index.marks.told.take_over(place, &told_of, slot);
                 place
             });
             let kept = self.keep_member(place, origins[row.origin as usize]);
@@ -138,14 +126,14 @@ impl Found {
             let is_known = account & (MATCHED | BARRED) != 0;
             if is_known && places[at].is_none() && !of_canaries.contains(&slot) {
                 let place = self.keep(keys[at], account, attributes[at]);
-                self.index.told.take_over(place, &told_of, slot);
+                self.index.marks.told.take_over(place, &told_of, slot);
                 places[at] = Some(place);
             }
         }
         let place = |slot: SlotNo| places[slot.index()];
         for (first, second) in twins {
             if let Some((first, second)) = place(first).zip(place(second)) {
-                self.index.twins.insert(first, second);
+                self.index.marks.twins.insert(first, second);
             }
         }
         for (slot, before) in twins_before {
@@ -157,11 +145,11 @@ impl Found {
 
     fn keep(&mut self, key: MatchKey, account: u32, attributes: u32) -> SlotNo {
         let index = &mut self.index;
-        let entry = Entry { hash: key.table_hash(), place: to_u32(index.keys.len()) };
-        index.table.insert(entry, || entries(&index.keys));
-        push(&mut index.keys, key);
-        push(&mut index.accounts, account);
-        push(&mut index.attributes, attributes);
+        let entry = Entry { hash: key.table_hash(), place: to_u32(index.lookup.keys.len()) };
+        index.lookup.table.insert(entry, || entries(&index.lookup.keys));
+        push(&mut index.lookup.keys, key);
+        push(&mut index.marks.accounts, account);
+        push(&mut index.marks.attributes, attributes);
         SlotNo(entry.place)
     }
 
@@ -184,12 +172,12 @@ impl Found {
             Before::First(first) => (first, slot),
             Before::Second(second) => (slot, second),
         };
-        self.index.twins.insert(first, second);
-        let accounts = &mut self.index.accounts;
+        self.index.marks.twins.insert(first, second);
+        let accounts = &mut self.index.marks.accounts;
         let counted = accounts[second.index()] & INPUT;
-        if accounts[first.index()] & INPUT == ListIndex::NO_ACCOUNT {
+        if accounts[first.index()] & INPUT == NO_ACCOUNT {
             accounts[first.index()] = accounts[first.index()] & !INPUT | counted;
-            accounts[second.index()] |= ListIndex::NO_ACCOUNT;
+            accounts[second.index()] |= NO_ACCOUNT;
         }
     }
 

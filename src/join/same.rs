@@ -16,7 +16,7 @@ pub(super) struct FirstForms(HashMap<SlotNo, SlotNo>);
 impl FirstForms {
     /// Of everybody whose account has told.
     pub(super) fn of(index: &ListIndex) -> Self {
-        Self(index.twins.iter().map(|(&first, &second)| (second, first)).collect())
+        Self(index.marks.twins.iter().map(|(&first, &second)| (second, first)).collect())
     }
 
     /// The slot of the person's first form; the slot itself where no other is known.
@@ -53,12 +53,12 @@ impl ListIndex {
     /// Which members of each list are one.
     #[must_use]
     pub fn same_members(&self) -> SameMembers {
-        if self.twins.is_empty() {
+        if self.marks.twins.is_empty() {
             return SameMembers::default();
         }
         let forms = FirstForms::of(self);
         let first = |slot: SlotNo| forms.first(slot);
-        let is_twin = |slot: SlotNo| first(slot) != slot || self.twins.contains_key(&slot);
+        let is_twin = |slot: SlotNo| first(slot) != slot || self.marks.twins.contains_key(&slot);
         let mut sets: HashMap<(ListNo, Option<SlotNo>, SlotNo), Vec<u32>> = HashMap::new();
         for (at, member) in (0..).zip(self.members()) {
             let owner = self.owner_of(&member);

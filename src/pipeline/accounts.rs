@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::spare::Spare;
-use super::waves::Work;
-use super::{Rejects, RunError, want};
+use super::waves::{self, Work};
+use super::{Rejects, RunError, Watch, want};
 use crate::consent::{
     self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, Suppressions,
 };
 use crate::dates::{Moment, When};
-use crate::input::{Batch, Field, Limits, Location, Need, Role, Source, Want};
+use crate::input::{Batch, BatchReader, Field, Limits, Location, Need, Role, Source, Want};
 use crate::job::Job;
 use crate::join::{
-    Attributes, Before, Found, Hit, InputNo, Likely, ListIndex, Recorded, SlotNo, Sought,
+    Attributes, Before, Found, Hit, InputNo, Likely, ListIndex, Lookup, Marks, Recorded, SlotNo,
+    Sought,
 };
 use crate::key::{Form, Keyer, MatchKey, Spelled, is_in_sample};
 use crate::normalise::{self, Checks, Hint, Path, Reading, RejectReason};
@@ -50,8 +52,8 @@ impl Against<'_> {
 
     /// Whether it must be known who is behind a slot, in whichever form lists have the number:
     /// messages of all lists go to one person, and pairs join people.
-    fn identifies(&self, index: &ListIndex) -> bool {
-        self.purpose.joins_people() && index.forms() != [Form::E164]
+    fn identifies(&self, lookup: &Lookup) -> bool {
+        self.purpose.joins_people() && lookup.forms() != [Form::E164]
     }
 }
 
@@ -69,17 +71,23 @@ pub(super) enum Pass<'a> {
     },
 }
 
+/// How account rows are held against the index: what several threads share.
+struct Prober<'a> {
+    lookup: &'a Lookup,
+    against: Against<'a>,
+    columns: Spare<Columns>,
+}
+
 /// One input of account rows on its way past the index.
 pub(super) struct Probing<'a, 'r> {
-    pub(super) index: &'a mut ListIndex,
-    against: Against<'a>,
+    prober: Arc<Prober<'a>>,
+    marks: &'a mut Marks,
     input: InputNo,
     ledger: Ledger,
     /// Where rejected rows are written; none for rows that are the run's own.
     rejects: Option<&'a mut Rejects<'r>>,
     timings: Timings,
     late: Vec<MatchKey>,
-    columns: Spare<Columns>,
 }
 
 /// What an input came to.
@@ -99,8 +107,24 @@ impl<'a, 'r> Probing<'a, 'r> {
         ledger: Ledger,
         rejects: Option<&'a mut Rejects<'r>>,
     ) -> Self {
-        let (timings, columns) = (Timings::default(), Spare::default());
-        Self { index, against, input, ledger, rejects, timings, late: Vec::new(), columns }
+        let (lookup, marks) = index.sides();
+        let prober = Arc::new(Prober { lookup, against, columns: Spare::default() });
+        let (timings, late) = (Timings::default(), Vec::new());
+        Self { prober, marks, input, ledger, rejects, timings, late }
+    }
+
+    /// Reads the input to its end: threads look its rows up while what the rows before them came to is
+    /// noted.
+    pub(super) fn read(
+        &mut self,
+        reader: &mut BatchReader,
+        timings: &mut Timings,
+        watch: &Watch,
+    ) -> Result<(), RunError> {
+        let prober = Arc::clone(&self.prober);
+        let work = |batch: &Batch| prober.work(batch);
+        let note = |first_row, done| self.apply(first_row, done);
+        waves::each_batch_at_once(reader, (work, note), timings, watch)
     }
 
     pub(super) fn finish(self) -> Probed {
@@ -252,7 +276,7 @@ impl Columns {
     }
 
     /// Looks every number up in the filter, which knows of lists and of those who have opted out.
-    fn glance(&mut self, index: &ListIndex, against: &Against<'_>) {
+    fn glance(&mut self, lookup: &Lookup, against: &Against<'_>) {
         // Who is in a sample is asked of everybody, so nobody can be passed over unhashed.
         let draws = against.draws().is_some();
         self.known.clear();
@@ -263,7 +287,7 @@ impl Columns {
         self.digits.clear();
         let digits = |read: &Result<Reading, _>| read.map_or(0, |it| it.number.expose_digits());
         self.digits.extend(self.read.iter().map(digits));
-        index.mark(&self.digits, against.keyer, &mut self.known);
+        lookup.mark(&self.digits, against.keyer, &mut self.known);
     }
 
     /// Sorts out who may be looked up, and notes who says no.
@@ -308,9 +332,9 @@ impl Columns {
 
     /// Takes out whoever is not in the sample. Bars come first, so that a no counts whoever is drawn.
     /// A person has a key in each form of the lists, and one of them must be drawn.
-    fn draw(&mut self, index: &ListIndex, against: &Against<'_>, done: &mut ProbedRows) {
+    fn draw(&mut self, lookup: &Lookup, against: &Against<'_>, done: &mut ProbedRows) {
         let Some(share) = against.draws() else { return };
-        let forms = index.forms();
+        let forms = lookup.forms();
         self.spelled.clear();
         self.spelled.extend(self.permitted.iter().flat_map(|permitted| {
             let digits = permitted.number().expose_digits();
@@ -330,7 +354,7 @@ impl Columns {
 
     /// Keys of those who may be on a list: permitted rows, and whoever has the number of somebody
     /// who says no.
-    fn keys(&mut self, index: &ListIndex, against: &Against<'_>) {
+    fn keys(&mut self, lookup: &Lookup, against: &Against<'_>) {
         self.sought.clear();
         self.sought.extend(self.permitted.iter().map(|permitted| Sought {
             digits: permitted.number().expose_digits(),
@@ -342,7 +366,7 @@ impl Columns {
             self.sought.extend(sought.map(|&digits| Sought { digits, region: None }));
         }
         self.likely.clear();
-        index.select(&self.sought, against.keyer, &mut self.likely);
+        lookup.select(&self.sought, against.keyer, &mut self.likely);
         self.spelled.clear();
         self.spelled.extend(self.likely.iter().map(|likely| likely.spelled));
         self.keys.clear();
@@ -352,14 +376,14 @@ impl Columns {
     fn probe(
         &mut self,
         batch: &Batch,
-        index: &ListIndex,
+        lookup: &Lookup,
         against: &Against<'_>,
         done: &mut ProbedRows,
     ) {
         self.slots.clear();
-        index.find_all(&self.keys, &mut self.slots);
+        lookup.find_all(&self.keys, &mut self.slots);
         let is_messaging = against.purpose == Purpose::BusinessMessaging;
-        let identifies = against.identifies(index);
+        let identifies = against.identifies(lookup);
         let mut at = 0;
         while let Some(likely) = self.likely.get(at) {
             let place = likely.place;
@@ -391,7 +415,7 @@ impl Columns {
                     done.barred_by_digest.add(BarReason::OptedOut);
                 }
                 done.barred_hits.push(hit);
-                bar_aliases(account, index, against, done);
+                bar_aliases(account, lookup, against, done);
             } else {
                 if is_messaging && self.says[row] == Consent::Granted {
                     let at = When::from_cell(batch.cell(Field::ConsentAt, row)).earliest();
@@ -420,17 +444,13 @@ impl Columns {
 }
 
 /// Bars everybody who may be a person that says no by a digest.
-fn bar_aliases(
-    account: Permitted,
-    index: &ListIndex,
-    against: &Against<'_>,
-    done: &mut ProbedRows,
-) {
+fn bar_aliases(account: Permitted, lookup: &Lookup, against: &Against<'_>, done: &mut ProbedRows) {
     let aliases = against.suppressions.aliases_of(account.number().expose_digits());
     let aliases = aliases.expose_digits();
-    done.barred_slots.extend(index.find_digits(aliases, against.keyer));
+    done.barred_slots.extend(lookup.find_digits(aliases, against.keyer));
     if !matches!(against.pass, Pass::Only) {
-        let forms = |&digits: &u64| index.forms().iter().map(move |&form| Spelled { digits, form });
+        let forms =
+            |&digits: &u64| lookup.forms().iter().map(move |&form| Spelled { digits, form });
         let spelled: Vec<_> = aliases.iter().flat_map(forms).collect();
         against.keyer.keys(&spelled, &mut done.late);
     }
@@ -460,31 +480,38 @@ pub(super) fn decide_unread(
     Unread { barred: (!is_rejected).then_some(objection), said_no }
 }
 
+impl Prober<'_> {
+    /// What a batch comes to.
+    fn work(&self, batch: &Batch) -> ProbedRows {
+        let mut columns = self.columns.take();
+        let (lookup, against) = (self.lookup, &self.against);
+        let mut done = ProbedRows { rows: batch.len() as u64, ..ProbedRows::default() };
+        let mut timings = Timings::default();
+        done.slow_path = timings.time(Stage::Normalise, || columns.read(batch));
+        timings.time(Stage::Join, || columns.glance(lookup, against));
+        timings.time(Stage::Consent, || columns.decide(batch, against, &mut done));
+        timings.time(Stage::Key, || {
+            columns.draw(lookup, against, &mut done);
+            columns.keys(lookup, against);
+        });
+        timings.time(Stage::Join, || columns.probe(batch, lookup, against, &mut done));
+        done.timings = timings;
+        self.columns.give(columns);
+        done
+    }
+}
+
 impl Work for Probing<'_, '_> {
     type Done = ProbedRows;
 
     fn work(&self, batch: &Batch) -> ProbedRows {
-        let mut columns = self.columns.take();
-        let (index, against) = (&*self.index, &self.against);
-        let mut done = ProbedRows { rows: batch.len() as u64, ..ProbedRows::default() };
-        let mut timings = Timings::default();
-        done.slow_path = timings.time(Stage::Normalise, || columns.read(batch));
-        timings.time(Stage::Join, || columns.glance(index, against));
-        timings.time(Stage::Consent, || columns.decide(batch, against, &mut done));
-        timings.time(Stage::Key, || {
-            columns.draw(index, against, &mut done);
-            columns.keys(index, against);
-        });
-        timings.time(Stage::Join, || columns.probe(batch, index, against, &mut done));
-        done.timings = timings;
-        self.columns.give(columns);
-        done
+        self.prober.work(batch)
     }
 
     fn apply(&mut self, first_row: u64, done: ProbedRows) -> Result<(), RunError> {
         self.timings.add(&done.timings);
         let mut timings = Timings::default();
-        let is_first = !matches!(self.against.pass, Pass::Further { .. });
+        let is_first = !matches!(self.prober.against.pass, Pass::Further { .. });
         if is_first {
             self.ledger.rows_read += done.rows;
             self.ledger.slow_path += done.slow_path;
@@ -496,12 +523,12 @@ impl Work for Probing<'_, '_> {
         self.ledger.bar_all(&done.barred_by_digest);
         self.late.extend(done.late);
         timings.time(Stage::Join, || {
-            done.barred_slots.iter().for_each(|&slot| self.index.bar(slot));
-            done.barred_hits.iter().for_each(|hit| self.index.bar_hit(hit));
-            done.said_yes.iter().for_each(|yes| self.index.say_yes(yes.slot, yes.at));
-            done.identities.iter().for_each(|it| self.index.identify(it.slot, it.key));
+            done.barred_slots.iter().for_each(|&slot| self.marks.bar(slot));
+            done.barred_hits.iter().for_each(|hit| self.marks.bar_hit(hit));
+            done.said_yes.iter().for_each(|yes| self.marks.say_yes(yes.slot, yes.at));
+            done.identities.iter().for_each(|it| self.marks.identify(it.slot, it.key));
             for hit in &done.hits {
-                if self.index.record(hit, self.input) == Recorded::Duplicate {
+                if self.marks.record(hit, self.input) == Recorded::Duplicate {
                     self.ledger.duplicates += 1;
                 }
             }

@@ -110,7 +110,7 @@ fn send(index: &mut ListIndex, against: Against<'_>, watch: &Watch) -> Result<Le
     let mut reader = open(text, vec![want(Field::Phone), consent])?;
     let ledger = Ledger::new(Role::Accounts, String::new());
     let mut probing = Probing::new(index, against, InputNo::MAX, ledger, None);
-    waves::each_batch(&mut reader, &mut probing, &mut Timings::default(), watch)?;
+    probing.read(&mut reader, &mut Timings::default(), watch)?;
     Ok(probing.finish().ledger)
 }
 
@@ -194,7 +194,8 @@ mod tests {
             opt_out(&mut suppressions, &SuppressionReader { purpose: PAIRS, keyer: keyer.clone() });
         }
         let digits: Vec<_> = suppressions.expose_digits().collect();
-        index.find_digits(&digits, &keyer).into_iter().for_each(|slot| index.bar(slot));
+        let slots = index.lookup().find_digits(&digits, &keyer);
+        slots.into_iter().for_each(|slot| index.bar(slot));
         let nobody = Suppressions::new(AliasRules::ALL);
         let against = Against {
             suppressions: &nobody,

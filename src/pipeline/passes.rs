@@ -165,7 +165,7 @@ impl Road<'_> {
             let input = InputNo::try_from(at).unwrap_or(InputNo::MAX);
             let rejects = before.is_none().then_some(&mut *rejects);
             let mut probing = Probing::new(&mut index, against, input, ledger, rejects);
-            waves::each_batch(&mut reader, &mut probing, timings, watch)?;
+            probing.read(&mut reader, timings, watch)?;
             let probed = probing.finish();
             timings.add(&probed.timings);
             late.extend(probed.late);
@@ -299,7 +299,7 @@ pub(super) fn bar_opted_out(
     let stretches: Vec<_> = numbers.chunks(STRETCH).collect();
     let slots = timings.time(Stage::Key, || {
         let index = &*index;
-        waves::map(&stretches, |digits| index.find_digits(digits, keyer))
+        waves::map(&stretches, |digits| index.lookup().find_digits(digits, keyer))
     });
     let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
     let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();

@@ -46,7 +46,7 @@ impl Scene {
             let permitted = decide(reading, Consent::Blank, BlankConsent::Allowed, &nobody);
             let slot = index.find(keyer.key(reading.number, Form::E164));
             let hit = Hit::of(permitted.unwrap(), [slot, None], Attributes::default());
-            index.record(&hit, 0);
+            index.marks().record(&hit, 0);
         }
         Self { folder: tempfile::tempdir().unwrap(), secret, index }
     }

@@ -94,11 +94,11 @@ impl Dialects {
             .map(|&(digits, region)| Sought { digits, region: Some(region) })
             .collect();
         let mut likely = Vec::new();
-        self.index.select(&sought, &self.keyer, &mut likely);
+        self.index.lookup().select(&sought, &self.keyer, &mut likely);
         let spelled: Vec<_> = likely.iter().map(|likely| likely.spelled).collect();
         let (mut keys, mut slots) = (Vec::new(), Vec::new());
         self.keyer.keys(&spelled, &mut keys);
-        self.index.find_all(&keys, &mut slots);
+        self.index.lookup().find_all(&keys, &mut slots);
         let found = spelled.iter().zip(slots);
         Told(found.filter_map(|(spelled, slot)| Some((spelled.form, slot?))).collect())
     }
