@@ -6,6 +6,7 @@
 //! line ends in another, and a row is as it should be when so many delimiters as the header has stand
 //! before its line end and no more. `rows` splits the first row that is not so, and comes back.
 
+use std::iter;
 use std::ops::Range;
 
 use super::rows::Dialect;
@@ -206,6 +207,25 @@ const fn before_first(bits: u64) -> u64 {
     !bits & bits.wrapping_sub(1)
 }
 
+/// Some of the rows of a text, one behind the other.
+struct Rows<'a> {
+    /// Where the first begins.
+    first: u32,
+    /// The place of its first delimiter among all.
+    first_delimiter: usize,
+    line_ends: &'a [u32],
+}
+
+impl Rows<'_> {
+    fn starts(&self) -> impl Iterator<Item = u32> {
+        iter::once(self.first).chain(self.line_ends.iter().map(|&end| end + 1))
+    }
+
+    fn up_to(&self, count: usize) -> Self {
+        Self { line_ends: &self.line_ends[..count], ..*self }
+    }
+}
+
 struct Regular<'a> {
     text: &'a [u8],
     from: u32,
@@ -216,41 +236,43 @@ struct Regular<'a> {
     row_bytes: usize,
 }
 
+/// Rows that are looked at before their cells are pushed: their delimiters stay in the first cache.
+const ROWS_AT_A_TIME: usize = 128;
+
 impl Regular<'_> {
     /// Pushes the cells of the rows before the first that is not as it should be; gives how many
-    /// these are. `row_end` is where a row's last cell ends, `cell` what is left of a cell.
+    /// these are. `line_end` is where a line ends, told by a place in it at most and the line feed's;
+    /// `cell` is what is left of a cell.
     #[inline]
     fn push_rows(
         &self,
         positions: &[usize],
         columns: &mut [Vec<Span>],
-        row_end: impl Fn(u32, u32) -> u32 + Copy,
+        line_end: impl Fn(u32, u32) -> u32 + Copy,
         cell: impl Fn(u32, u32) -> Span + Copy,
     ) -> usize {
-        let starts = std::iter::once(self.from).chain(self.line_ends.iter().map(|&end| end + 1));
-        let rows = starts.zip(self.line_ends).map(|(start, &end)| (start, row_end(start, end)));
-        let count = rows.clone().take_while(self.is_regular()).count();
-        let rows = rows.take(count);
-        for (column, &position) in columns.iter_mut().zip(positions) {
-            if self.each == 0 {
-                column.extend(rows.clone().map(|(start, end)| cell(start, end)));
-                continue;
+        let mut done = 0_usize;
+        for line_ends in self.line_ends.chunks(ROWS_AT_A_TIME) {
+            let first = done.checked_sub(1).map_or(self.from, |last| self.line_ends[last] + 1);
+            let rows = Rows { first, first_delimiter: done * self.each, line_ends };
+            let count = self.count_regular(&rows, line_end);
+            for (column, &position) in columns.iter_mut().zip(positions) {
+                self.push_column(&rows.up_to(count), position, column, line_end, cell);
             }
-            let delimiters = self.delimiters.chunks_exact(self.each);
-            column.extend(delimiters.zip(rows.clone()).map(|(delimiters, (start, row_end))| {
-                let before = position.checked_sub(1);
-                let start = before.map_or(start, |before| delimiters[before] + 1);
-                cell(start, delimiters.get(position).copied().unwrap_or(row_end))
-            }));
+            done += count;
+            if count < line_ends.len() {
+                break;
+            }
         }
-        count
+        done
     }
 
-    /// Whether rows, asked for in order by where they begin and end, are as they should be.
+    /// How many rows at the beginning are as they should be.
     #[inline]
-    fn is_regular(&self) -> impl FnMut(&(u32, u32)) -> bool {
-        let mut next = 0;
-        move |&(start, end)| {
+    fn count_regular(&self, rows: &Rows<'_>, line_end: impl Fn(u32, u32) -> u32) -> usize {
+        let mut next = rows.first_delimiter;
+        let is_regular = |&(start, line_feed): &(u32, &u32)| {
+            let end = line_end(start, *line_feed);
             // The row's last delimiter stands before its end, and the next row's first behind it.
             let last = (next + self.each).checked_sub(1);
             let is_before = |last| self.delimiters.get(last).is_some_and(|&place| place < end);
@@ -259,6 +281,37 @@ impl Regular<'_> {
             let is_over = self.delimiters.get(next).is_none_or(|&place| place > end);
             // A line of nothing is no row.
             is_full && is_over && end > start && (end - start) as usize <= self.row_bytes
+        };
+        rows.starts().zip(rows.line_ends).take_while(is_regular).count()
+    }
+
+    /// Pushes a column's cells of rows that are as they should be.
+    #[inline]
+    fn push_column(
+        &self,
+        rows: &Rows<'_>,
+        position: usize,
+        column: &mut Vec<Span>,
+        line_end: impl Fn(u32, u32) -> u32,
+        cell: impl Fn(u32, u32) -> Span,
+    ) {
+        let lines = rows.starts().zip(rows.line_ends);
+        if self.each == 0 {
+            column.extend(lines.map(|(start, &end)| cell(start, line_end(start, end))));
+            return;
+        }
+        let delimiters = &self.delimiters[rows.first_delimiter..];
+        let delimiters = delimiters.chunks_exact(self.each).take(rows.line_ends.len());
+        if position == 0 {
+            let rows = delimiters.zip(rows.starts());
+            column.extend(rows.map(|(delimiters, start)| cell(start, delimiters[0])));
+        } else if position < self.each {
+            column.extend(delimiters.map(|it| cell(it[position - 1] + 1, it[position])));
+        } else {
+            column.extend(delimiters.zip(rows.line_ends).map(|(delimiters, &end)| {
+                let start = delimiters[position - 1] + 1;
+                cell(start, line_end(start, end))
+            }));
         }
     }
 
