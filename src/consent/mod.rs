@@ -28,7 +28,9 @@ use crate::normalise::{E164, Reading};
 pub use aliases::{AliasRule, AliasRules, Aliases};
 pub use purpose::Purpose;
 pub use signals::Signal;
-pub use suppression::{NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar};
+pub use suppression::{
+    Asked, NumbersToBar, OptOutRow, SuppressionReader, Suppressions, numbers_to_bar,
+};
 pub use vocabulary::{Consent, read_rows};
 
 /// What a blank consent cell means for a purpose.
@@ -91,7 +93,7 @@ impl BarReason {
 
 /// A row whose number may be looked up, as far as the row and the suppression list go.
 ///
-/// Only [`decide`] makes one, and `join` takes nothing else.
+/// Only [`decide`] and [`decide_asked`] make one, and `join` takes nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Permitted {
     reading: Reading,
@@ -125,7 +127,31 @@ pub fn decide(
     blank: BlankConsent,
     suppressions: &Suppressions,
 ) -> Result<Permitted, BarReason> {
-    if suppressions.bar_number(reading.number) {
+    judge(reading, consent, blank, suppressions.bar_number(reading.number))
+}
+
+/// The same of a row whose number the suppression list was asked about with others, in this place
+/// among them.
+///
+/// # Errors
+///
+/// As [`decide`].
+pub fn decide_asked(
+    reading: Reading,
+    consent: Consent,
+    blank: BlankConsent,
+    (asked, place): (&Asked, usize),
+) -> Result<Permitted, BarReason> {
+    judge(reading, consent, blank, asked.bars(place, reading.number))
+}
+
+fn judge(
+    reading: Reading,
+    consent: Consent,
+    blank: BlankConsent,
+    is_opted_out: bool,
+) -> Result<Permitted, BarReason> {
+    if is_opted_out {
         return Err(BarReason::OptedOut);
     }
     objection(consent, blank).map_or(Ok(Permitted { reading }), Err)

@@ -42,6 +42,16 @@ impl Numbers {
         self.filter.may_hold(self.seed.clue(digits)) && self.all.contains(&digits)
     }
 
+    /// [`Numbers::contains`] of many numbers, in their order: what it looks at is fetched for all of
+    /// them at once and not for one after the other.
+    pub(super) fn contain(&self, digits: &[u64], held: &mut Vec<bool>) {
+        held.clear();
+        held.resize(digits.len(), false);
+        self.filter.mark(digits.iter().map(|&digits| self.seed.clue(digits)), held);
+        let perhaps = digits.iter().zip(held).filter(|(_, held)| **held);
+        perhaps.for_each(|(digits, held)| *held = self.all.contains(digits));
+    }
+
     /// How many bytes they take: the table has a byte beside each place, and fills seven
     /// of eight.
     pub(super) fn bytes(&self) -> usize {
@@ -72,5 +82,10 @@ mod tests {
         }
         assert!(numbers.expose_digits().all(|digits| numbers.contains(digits)));
         assert_eq!(numbers.len(), 10_000);
+        let asked: Vec<_> = (0..70_000).map(|n| 12_025_550_100 + n).collect();
+        let mut held = vec![true; 3];
+        numbers.contain(&asked, &mut held);
+        assert!(held.iter().enumerate().all(|(at, &held)| held == at.is_multiple_of(7)));
+        assert_eq!(held.len(), asked.len());
     }
 }

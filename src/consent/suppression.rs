@@ -16,6 +16,28 @@ pub struct Suppressions {
     hashed: HashSet<MatchKey>,
 }
 
+/// Numbers that were looked for in a suppression list, and whether each is there.
+#[derive(Default)]
+pub struct Asked {
+    digits: Vec<u64>,
+    opted_out: Vec<bool>,
+}
+
+impl Asked {
+    /// Whether a number was found that was asked about in this place. What was told of another number
+    /// lets nobody through.
+    pub(super) fn bars(&self, place: usize, number: E164) -> bool {
+        let is_it = self.digits.get(place) == Some(&number.expose_digits());
+        !is_it || self.opted_out[place]
+    }
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Asked({} numbers, redacted)", self.digits.len())
+    }
+}
+
 /// What one opt-out row says.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OptOutRow {
@@ -158,6 +180,14 @@ impl Suppressions {
     #[must_use]
     pub fn bar_number(&self, number: E164) -> bool {
         self.numbers.contains(number.expose_digits())
+    }
+
+    /// Asks [`Suppressions::bar_number`] about many numbers at once, in place of those that `asked`
+    /// was asked about before.
+    pub fn ask(&self, numbers: impl Iterator<Item = E164>, asked: &mut Asked) {
+        asked.digits.clear();
+        asked.digits.extend(numbers.map(|number| number.expose_digits()));
+        self.numbers.contain(&asked.digits, &mut asked.opted_out);
     }
 
     /// How many numbers and aliases are here, without those that came as digests.

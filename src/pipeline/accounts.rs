@@ -12,7 +12,7 @@ use super::spare::Spare;
 use super::waves::{self, Work};
 use super::{Rejects, RunError, Watch, want};
 use crate::consent::{
-    self, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, Suppressions,
+    self, Asked, BarReason, BlankConsent, Consent, Permitted, Purpose, Signal, Suppressions,
 };
 use crate::dates::{Moment, When};
 use crate::input::{Batch, BatchReader, Field, Limits, Location, Need, Role, Source, Want};
@@ -181,6 +181,10 @@ struct Columns {
     known: Vec<bool>,
     /// Of every row: what it says of the purpose.
     says: Vec<Consent>,
+    /// Rows with numbers that somebody may bar or a list may have.
+    undecided: Vec<u32>,
+    /// What the suppression list says of those.
+    asked: Asked,
     /// How many rows nobody bars and no list has.
     strangers: u64,
     /// Of every other row that may be looked up: its place in the batch, and the proof.
@@ -297,27 +301,14 @@ impl Columns {
         self.permitted.clear();
         self.said_no.clear();
         self.strangers = 0;
+        self.undecided.clear();
         let rows = self.read.iter().zip(&self.known).zip(&self.says);
         for (row, ((reading, &is_known), &consent)) in (0..).zip(rows) {
             match *reading {
                 Ok(_) if !is_known && consent::objection(consent, against.blank).is_none() => {
                     self.strangers += 1;
                 }
-                Ok(reading) => {
-                    match consent::decide(reading, consent, against.blank, against.suppressions) {
-                        Ok(permitted) => {
-                            self.rows.push(row);
-                            self.permitted.push(permitted);
-                        }
-                        Err(reason) => {
-                            // An opted-out number's slots were barred before the export was opened.
-                            if reason != BarReason::OptedOut {
-                                self.said_no.push(reading.number.expose_digits());
-                            }
-                            done.barred.add(reason);
-                        }
-                    }
-                }
+                Ok(_) => self.undecided.push(row),
                 Err(reason) => {
                     let unread = decide_unread(batch, row as usize, consent, against.blank);
                     match unread.barred {
@@ -325,6 +316,28 @@ impl Columns {
                         None => done.rejected.push(RejectedRow { place: row, reason }),
                     }
                     self.said_no.extend(unread.said_no);
+                }
+            }
+        }
+        let readings = || {
+            let rows = self.undecided.iter();
+            rows.filter_map(|&row| Some((row, self.read[row as usize].ok()?)))
+        };
+        let numbers = readings().map(|(_, reading)| reading.number);
+        against.suppressions.ask(numbers, &mut self.asked);
+        for (place, (row, reading)) in readings().enumerate() {
+            let consent = self.says[row as usize];
+            match consent::decide_asked(reading, consent, against.blank, (&self.asked, place)) {
+                Ok(permitted) => {
+                    self.rows.push(row);
+                    self.permitted.push(permitted);
+                }
+                Err(reason) => {
+                    // An opted-out number's slots were barred before the export was opened.
+                    if reason != BarReason::OptedOut {
+                        self.said_no.push(reading.number.expose_digits());
+                    }
+                    done.barred.add(reason);
                 }
             }
         }
