@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::{
     Clue, Form, KEY_LEN, Keyer, Listed, MatchKey, PhoneDigest, RecipientKey, Spelled, Token, Told,
 };
-use crate::digits::{MOST_DIGITS, digits_len, padded};
-use crate::vectors::Level;
+use crate::digits::{FewDigits, MOST_DIGITS, digits_len, padded};
 use crate::vectors::sha256::{INITIAL, LANES, Row};
+use crate::vectors::{Eyes, Kernel, Level};
 
 /// With fewer messages than this, empty lanes cost more than one message after the other.
 const WORTH_LANES: usize = 4;
@@ -64,13 +64,95 @@ impl KeyedLanes {
     /// SHA-256 of up to sixteen spelled numbers.
     fn digests(&self, numbers: impl Iterator<Item = Spelled>) -> [Row; 8] {
         let mut block = [[0; LANES]; 16];
-        for (lane, number) in numbers.enumerate() {
-            write_text(&mut block, lane, number);
+        let (mut digits, mut plus, mut longest) = ([0; LANES], [0; LANES], 0);
+        let lanes = digits.iter_mut().zip(&mut plus);
+        for ((digits, plus), number) in lanes.zip(numbers) {
+            *digits = number.digits;
+            *plus = u64::from(number.form == Form::E164);
+            longest = longest.max(number.digits);
+        }
+        if longest < FewDigits::BEYOND {
+            self.level.run(ShortTexts { block: &mut block, digits, plus });
+        } else {
+            for (lane, (&digits, &plus)) in digits.iter().zip(&plus).enumerate() {
+                let form = if plus == 1 { Form::E164 } else { Form::Digits };
+                write_text(&mut block, lane, Spelled { digits, form });
+            }
         }
         let mut state = INITIAL.map(|word| [word; LANES]);
         self.level.compress(&mut state, &block);
         state
     }
+}
+
+/// Writes the texts of numbers with few digits, as every E.164 number has, a lane each, and what pads
+/// them.
+struct ShortTexts<'a> {
+    block: &'a mut [Row; 16],
+    /// Of each lane.
+    digits: [u64; LANES],
+    /// Of each lane: one where a plus stands before the digits, else zero.
+    plus: [u64; LANES],
+}
+
+impl Kernel for ShortTexts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, _: impl Eyes) {
+        let Self { block, digits, plus } = self;
+        for lane in 0..LANES {
+            let text = ShortText::of(digits[lane], plus[lane]);
+            for (at, half) in text.halves.into_iter().enumerate() {
+                block[2 * at][lane] = lower_half(half >> 32);
+                block[2 * at + 1][lane] = lower_half(half);
+            }
+            block[4][lane] = lower_half(text.len / 16) * END;
+            block[15][lane] = lower_half(8 * text.len);
+        }
+    }
+}
+
+/// Up to sixteen bytes and the bit that ends them, as two big-endian integers.
+struct ShortText {
+    halves: [u64; 2],
+    /// In bytes.
+    len: u64,
+}
+
+impl ShortText {
+    #[inline(always)]
+    fn of(digits: u64, plus: u64) -> Self {
+        let FewDigits { halves: [head, tail], len } = FewDigits::of(digits);
+        let len = len + plus;
+        // The first digit moves to the front of both halves together, or behind the plus; of the zeros
+        // before it one may be left there.
+        let shift = 128 - 8 * len;
+        let front = shl(head, shift) | shr(tail, 64_u64.wrapping_sub(shift));
+        let front = (front | shl(tail, shift.wrapping_sub(64))) & u64::MAX >> (8 * plus);
+        let front = front | (plus * u64::from(b'+')) << 56;
+        // A text of sixteen bytes ends behind both.
+        let end = 120_u64.wrapping_sub(8 * len);
+        let halves = [front | shl(0x80, end.wrapping_sub(64)), shl(tail, shift) | shl(0x80, end)];
+        Self { halves, len }
+    }
+}
+
+#[inline(always)]
+const fn lower_half(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Shifts that leave nothing when they are as long as the integer or longer.
+#[inline(always)]
+const fn shl(value: u64, bits: u64) -> u64 {
+    if bits < 64 { value << bits } else { 0 }
+}
+
+#[inline(always)]
+const fn shr(value: u64, bits: u64) -> u64 {
+    if bits < 64 { value >> bits } else { 0 }
 }
 
 /// Writes a number's text and what pads it into a lane.
