@@ -36,7 +36,7 @@
 //! the match on Spark, which joins by the engine and has each row decided by [`pipeline::by_row`].
 //!
 //! Memory grows with the lists (at most 40 bytes a list row, and four for a date where rows have one;
-//! of address books four more and 70 for each owner; in the end four more, and 16 a row of each list
+//! of address books four more and 70 for each owner; in the end eight more, and 16 a row of each list
 //! whose figure is being decided) and the opt-outs, not with the export.
 //! A job may set a budget: lists that are larger are joined in several passes over the export
 //! ([`job::MemoryBudget`]), and the same bytes come out.

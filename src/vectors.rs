@@ -3,8 +3,7 @@
 //! The program is built for every processor of its kind, and asks at run time what the one at hand
 //! has beyond that. A loop that is worth it is a [`Kernel`]: it is compiled for each [`Level`], and
 //! looks at many bytes at once through the [`Eyes`] that it is given; one over numbers the compiler
-//! turns into vectors by itself. SHA-256 in lanes is written
-//! out for each level (`sha256`).
+//! turns into vectors by itself. SHA-256 in lanes is written out for each level (`sha256`).
 //!
 //! # Unsafe code
 //!

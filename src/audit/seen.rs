@@ -188,3 +188,57 @@ impl Seen {
 fn is_lower_case(text: &str) -> bool {
     !text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(token: &str) -> MatchRow<'_> {
+        MatchRow {
+            recipient: "acme",
+            list_id: "spring",
+            token,
+            owner: None,
+            region: None,
+            os: None,
+            os_version: None,
+            device: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_thirty_two_lower_case_hex_digits() {
+        let good = "0123456789abcdef0123456789abcdef";
+        let upper = good.to_uppercase();
+        for (token, owner, misshapen) in [
+            (good, None, 0),
+            (good, Some(good), 0),
+            (&upper, None, 1),
+            (good, Some(upper.as_str()), 1),
+            (&good[1..], None, 1),
+            ("0123456789abcdeg0123456789abcdef", None, 1),
+        ] {
+            let mut seen = Seen::default();
+            seen.add(&MatchRow { owner, ..row(token) });
+            assert_eq!(seen.misshapen, misshapen, "{token} {owner:?}");
+            assert_eq!(seen.selves, u64::from(owner == Some(token)));
+        }
+    }
+
+    #[test]
+    fn people_who_show_the_same_are_a_cell() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let mut seen = Seen::default();
+        for at in 0..10 {
+            let region = (at < 7).then_some("DE");
+            let os_version = (at < 4).then_some(17);
+            seen.add(&MatchRow { region, os: region.map(|_| "ios"), os_version, ..row(token) });
+        }
+        let list = seen.lists().next().unwrap();
+        // Four with a version, three without, and three who show nothing, as not everybody does.
+        assert_eq!([3, 4, 5].map(|floor| list.cells_below(floor)), [0, 2, 3]);
+        let mut seen = Seen::default();
+        seen.add(&row(token));
+        assert_eq!(seen.lists().next().unwrap().cells_below(50), 0);
+    }
+}

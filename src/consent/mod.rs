@@ -177,6 +177,44 @@ pub const fn objection(consent: Consent, blank: BlankConsent) -> Option<BarReaso
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{Keyer, Secret};
+    use crate::normalise::{self, Checks, Hint};
+
+    #[test]
+    fn an_answer_is_about_the_number_that_was_asked_about_and_no_other() {
+        let keyer = Keyer::new(&Secret::from_file_content(&[7; 32]).unwrap());
+        let mut suppressions = Suppressions::new(AliasRules::ALL);
+        let reader = SuppressionReader { purpose: Purpose::Ads, keyer };
+        let read =
+            |text: &str| normalise::read(text.as_bytes(), Hint::None, Checks::Damage).unwrap();
+        let readings: Vec<_> =
+            (0..40).map(|at| read(&format!("+44207946{:04}", 100 + at))).collect();
+        for at in (0..40).step_by(3) {
+            let cell = format!("+44207946{:04}", 100 + at);
+            suppressions.add(&reader.read(cell.as_bytes(), b"", Hint::None));
+        }
+        let blank = BlankConsent::Allowed;
+        let reason = |asked: &Asked, place: usize, reading: Reading| {
+            decide_asked(reading, Consent::Blank, blank, (asked, place)).err()
+        };
+        let mut asked = Asked::default();
+        assert_eq!(reason(&asked, 0, readings[1]), Some(BarReason::OptedOut), "nothing was asked");
+        suppressions.ask(readings.iter().map(|reading| reading.number), &mut asked);
+        for (place, &reading) in readings.iter().enumerate() {
+            let alone = decide(reading, Consent::Blank, blank, &suppressions).err();
+            assert_eq!(reason(&asked, place, reading), alone);
+            assert_eq!(alone.is_some(), place.is_multiple_of(3));
+            for elsewhere in [place + 1, place + 40] {
+                assert_eq!(reason(&asked, elsewhere, reading), Some(BarReason::OptedOut));
+            }
+        }
+        // What was asked before is forgotten.
+        suppressions.ask(readings[1..2].iter().map(|reading| reading.number), &mut asked);
+        assert_eq!(
+            (reason(&asked, 0, readings[1]), reason(&asked, 1, readings[1])),
+            (None, Some(BarReason::OptedOut))
+        );
+    }
 
     #[test]
     fn purposes_are_known_by_their_names_only() {

@@ -480,7 +480,7 @@ mod tests {
         let numbers: Vec<_> =
             (0..100).map(|at| keyer().list_one(Told::Number(number(at)))).collect();
         let digests = listed(0..100);
-        for told in [numbers.clone(), digests.clone(), [numbers, digests].concat()] {
+        for told in [vec![], numbers.clone(), digests.clone(), [numbers, digests].concat()] {
             let mut builder = ListBuilder::default();
             let list = builder.list(&name("a"));
             Form::ALL.into_iter().for_each(|form| builder.use_form(form));

@@ -1,4 +1,4 @@
-//! The probe side: accounts looked up, and what that came to.
+//! Both sides: what lists hold, what accounts told of it, and what each came to.
 
 use std::ops::Range;
 
@@ -77,7 +77,8 @@ impl ListIndex {
     }
 
     /// Has [`Lookup::mark`] say yes to these numbers too, whether a list has them or not. There must
-    /// be room for them, or it says yes to too many.
+    /// be room for them ([`ListBuilder::finish_with_room_for`](super::ListBuilder::finish_with_room_for)):
+    /// with too little it says yes to too many, and with none to nobody.
     pub fn know(&mut self, digits: impl Iterator<Item = u64>, keyer: &Keyer) {
         self.lookup.know(digits, keyer);
     }

@@ -31,8 +31,7 @@ impl Lookup {
         self.screen.select(sought, keyer, likely);
     }
 
-    /// Has [`Lookup::mark`] say yes to these numbers too, whether a list has them or not. There must
-    /// be room for them, or it says yes to too many.
+    /// See [`ListIndex::know`](super::ListIndex::know).
     pub(super) fn know(&mut self, digits: impl Iterator<Item = u64>, keyer: &Keyer) {
         self.screen.know(digits, keyer);
     }

@@ -23,7 +23,7 @@
 //! | 4 | its clue, while lists are read; then its attributes |
 //! | 8 | the member: its slot, and its list and input as one number |
 //! | 5 to 7.5 | the table (`table`), up to 20 while more is expected; 5.6 when it is complete |
-//! | 2 | the filter, made when the table is complete |
+//! | 2 | the filter, made when the table is complete; it knows opted-out numbers too, at 2 each |
 //!
 //! Where there are no lists, and the export is counted, memory grows with the people who are
 //! counted (`people`).

@@ -1,11 +1,11 @@
 //! Who may be on a list, asked before a number is hashed under the key.
 //!
 //! Two filters: one over the numbers that lists told, asked with the packed number, and one over
-//! the digests that lists told, asked with the number's own unkeyed digest. The first holds opted-out
-//! numbers too: of those something is to be counted, on a list or not, and one look tells both. A number whose region
-//! no list has is not hashed, whatever the first says; it is asked all the same, because a look into it
-//! costs less than guessing whether to. All of it lives in memory only; a wrong
-//! "perhaps" costs a keyed hash and nothing else.
+//! the digests that lists told, asked with the number's own unkeyed digest. The first knows opted-out
+//! numbers too, where there are no digests: of those something is to be counted, on a list or not, and
+//! one look tells both. A number whose region no list has is not hashed, whatever the first says; it is
+//! asked all the same, because a look into it costs less than guessing whether to. All of it lives in
+//! memory only; a wrong "perhaps" costs a keyed hash and nothing else.
 
 use crate::key::{Clue, Filter, Form, Keyer, Listed, Spelled, ToldBy};
 use crate::normalise::Region;
@@ -77,7 +77,8 @@ impl Screen {
         let digests = kept.clone().filter(|clue| clue.is_digest()).count();
         let numbers = kept.clone().count() - digests;
         let mut screen = Self {
-            numbers: Filter::for_entries(numbers + known),
+            // Where digests were told everybody is asked, and nobody need be known.
+            numbers: Filter::for_entries(if digests == 0 { numbers + known } else { numbers }),
             digests: Filter::for_entries(digests),
             regions,
             forms,
@@ -91,7 +92,9 @@ impl Screen {
 
     /// Has [`Screen::mark`] say yes to more numbers than those of lists.
     pub(super) fn know(&mut self, digits: impl Iterator<Item = u64>, keyer: &Keyer) {
-        digits.for_each(|digits| self.numbers.add(keyer.clue_of_digits(digits)));
+        if self.digests.is_empty() {
+            digits.for_each(|digits| self.numbers.add(keyer.clue_of_digits(digits)));
+        }
     }
 
     /// Appends whoever may be on a list, in the order asked, a number's forms in theirs.

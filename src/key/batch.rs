@@ -336,6 +336,22 @@ mod tests {
         numbers
     }
 
+    /// Numbers of each length that lanes take by themselves, a lane full of each; and one that has more
+    /// digits among others.
+    fn few_digits() -> impl Iterator<Item = [u64; LANES]> {
+        let of_length = |len: u32| {
+            let (least, beyond) = (10_u64.pow(len) / 10, 10_u64.pow(len));
+            let step = (beyond - least) / LANES as u64;
+            let mut few: [u64; LANES] =
+                std::array::from_fn(|at| least + at as u64 * step + at as u64 / 2);
+            few[LANES - 1] = beyond - 1;
+            few
+        };
+        let mut mixed = of_length(12);
+        mixed[7] = FewDigits::BEYOND;
+        (0..=FewDigits::MOST).map(of_length).chain([mixed])
+    }
+
     #[test]
     fn every_length_and_level_gives_the_keys_of_sha2_and_hmac() {
         for level in Level::available() {
@@ -361,7 +377,9 @@ mod tests {
         for level in Level::available() {
             let lanes = KeyedLanes::new(&[1; 32], level);
             for form in Form::ALL {
-                for few in numbers().chunks(LANES) {
+                let numbers = numbers();
+                let few_digits: Vec<_> = few_digits().collect();
+                for few in numbers.chunks(LANES).chain(few_digits.iter().map(|few| &few[..])) {
                     let spelled = few.iter().map(|&digits| Spelled { digits, form });
                     let digests = lanes.digests(spelled.clone());
                     for (lane, number) in spelled.enumerate() {

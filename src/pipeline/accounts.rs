@@ -75,6 +75,7 @@ pub(super) enum Pass<'a> {
 struct Prober<'a> {
     lookup: &'a Lookup,
     against: Against<'a>,
+    /// Cleared where they are filled.
     columns: Spare<Columns>,
 }
 

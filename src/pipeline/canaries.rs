@@ -174,6 +174,7 @@ pub(super) fn check(index: &ListIndex, list: ListNo, purpose: Purpose) -> Result
 
 #[cfg(test)]
 mod tests {
+    use super::super::passes::bar_opted_out;
     use super::*;
     use crate::consent::BlankConsent;
     use crate::join::ListName;
@@ -193,9 +194,7 @@ mod tests {
         if opted_out {
             opt_out(&mut suppressions, &SuppressionReader { purpose: PAIRS, keyer: keyer.clone() });
         }
-        let digits: Vec<_> = suppressions.expose_digits().collect();
-        let slots = index.lookup().find_digits(&digits, &keyer);
-        slots.into_iter().for_each(|slot| index.bar(slot));
+        bar_opted_out(&mut index, &suppressions, &keyer, &mut Timings::default());
         let nobody = Suppressions::new(AliasRules::ALL);
         let against = Against {
             suppressions: &nobody,

@@ -5,19 +5,19 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Things with room in them that nobody uses at the moment. Who gives one back has emptied it.
+/// Things with room in them that nobody uses at the moment.
 #[derive(Default)]
 pub(super) struct Spare<T>(Mutex<Vec<T>>);
 
 impl<T: Default> Spare<T> {
-    /// One that was given back, else a new one.
+    /// One that was given back, with whatever was left in it, else a new one.
     pub(super) fn take(&self) -> T {
         self.lock().pop().unwrap_or_default()
     }
 
-    /// Keeps an emptied one for later.
-    pub(super) fn give(&self, emptied: T) {
-        self.lock().push(emptied);
+    /// Keeps one for later.
+    pub(super) fn give(&self, thing: T) {
+        self.lock().push(thing);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {

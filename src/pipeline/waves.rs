@@ -36,8 +36,8 @@ pub(super) trait Work {
     fn apply(&mut self, first_row: u64, done: Self::Done) -> Result<(), RunError>;
 }
 
-/// Reads an input to its end and works on it. Results are taken in between waves, so that workers
-/// may look at what the results before theirs have changed.
+/// Reads an input to its end and works on it. Results are taken in between waves: nobody works while
+/// the whole of `work` is what takes them in.
 pub(super) fn each_batch<W: Work + Sync>(
     reader: &mut BatchReader,
     work: &mut W,
@@ -55,8 +55,8 @@ pub(super) fn each_batch<W: Work + Sync>(
     Ok(())
 }
 
-/// The same for workers that look at nothing that results change: a wave's results are taken in
-/// while the threads are at the next.
+/// The same for work in two halves, of which one looks at nothing that the other changes: a wave's
+/// results are taken in while the threads are at the next.
 pub(super) fn each_batch_at_once<D: Send>(
     reader: &mut BatchReader,
     (work, mut apply): (

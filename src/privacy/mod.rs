@@ -154,7 +154,8 @@ impl Released {
         self.list
     }
 
-    /// The person's key in the index that it was released from, for making the recipient's token. Pairs
+    /// The person's key in the index that it was released from (another one has other people, or panics),
+    /// for making the recipient's token. Pairs
     /// join people, so both of a pair are known by one key each, in whichever form a list has the
     /// number.
     #[must_use]
@@ -293,6 +294,15 @@ pub fn count(
     let mut kept_back = KeptBack::nobody(index);
     let stretches = index.stretches(STRETCH);
     let judged = map(&stretches, &|members| Judged::of(members.clone(), index, gates, &kept_back));
+    let mut lengths = vec![(0, 0); counted.len()];
+    for run in judged.iter().flat_map(|judged| &judged.runs) {
+        let (slots, people) = &mut lengths[run.list.index()];
+        (*slots, *people) = (*slots + run.members, *people + run.people);
+    }
+    for (counted, (slots, people)) in counted.iter_mut().zip(lengths) {
+        counted.slots.reserve_exact(slots);
+        counted.people.reserve_exact(people);
+    }
     for Judged { runs, slots, people, kept_back: reasons } in judged {
         let (mut slots, mut people) = (&slots[..], &people[..]);
         for run in runs {

@@ -241,8 +241,8 @@ const ROWS_AT_A_TIME: usize = 128;
 
 impl Regular<'_> {
     /// Pushes the cells of the rows before the first that is not as it should be; gives how many
-    /// these are. `line_end` is where a line ends, told by a place in it at most and the line feed's;
-    /// `cell` is what is left of a cell.
+    /// these are. `line_end` is where a line ends, by where it or its last cell begins and its line
+    /// feed; `cell` is what is left of a cell.
     #[inline]
     fn push_rows(
         &self,

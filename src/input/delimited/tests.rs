@@ -132,6 +132,31 @@ fn a_row_that_is_longer_than_a_stretch_is_split() {
     }
 }
 
+/// More rows than are looked at in one go, with one that is not as it should be at either side of where
+/// the next ones begin.
+#[test]
+fn long_texts_are_split_as_the_definition_says() {
+    for (delimiter, cells) in [(Some(b','), 4), (None, 1)] {
+        for end in ["\n", "\r\n"] {
+            for (rows, quote) in [127, 128, 129, 300].into_iter().flat_map(|n| [(n, ""), (n, "\"")])
+            {
+                for unusual in [None, Some(0), Some(127), Some(128), Some(rows - 1)] {
+                    let row = |row: usize| {
+                        let count = if unusual == Some(row) { cells + 1 } else { cells };
+                        let cell =
+                            |at: usize| format!("{quote}{row}{}{quote}", "x".repeat(at * row % 7));
+                        (0..count).map(cell).collect::<Vec<_>>().join(",") + end
+                    };
+                    let text = (0..rows).map(row).collect::<String>();
+                    let expected = rows_by_definition(&dialect(delimiter), text.as_bytes());
+                    assert_eq!(expected.len(), rows);
+                    assert_eq!(rows_split(text.as_bytes(), delimiter, 0), expected);
+                }
+            }
+        }
+    }
+}
+
 fn dialect(delimiter: Option<u8>) -> Dialect {
     Dialect {
         at: Place { role: Role::List, location: Location::Stdin },

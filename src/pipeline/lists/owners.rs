@@ -35,7 +35,7 @@ impl ToldRows {
         self.owners.clear();
     }
 
-    fn add(&mut self, row: ListRow<Told>) -> Said {
+    fn add(&mut self, row: ListRow) -> Said {
         match row {
             ListRow::Rejected(reason) => Said::Rejected(reason),
             ListRow::One(one) => {

@@ -59,10 +59,10 @@ impl PhoneColumn {
 }
 
 /// What a row came to.
-pub(in crate::pipeline) enum ListRow<N> {
+pub(in crate::pipeline) enum ListRow {
     Rejected(RejectReason),
-    One(N),
-    Several(Vec<N>),
+    One(Told),
+    Several(Vec<Told>),
 }
 
 /// Reads the rows of a list input.
@@ -91,7 +91,7 @@ impl<'a> RowReader<'a> {
         batch: &Batch,
         row: usize,
         slow_path: &mut u64,
-    ) -> ListRow<Told> {
+    ) -> ListRow {
         if batch.is_malformed(row) {
             return ListRow::Rejected(RejectReason::MalformedRow);
         }
@@ -109,7 +109,7 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow<Told> {
+    fn read_numbers(&self, cell: &[u8], hint: Hint, slow_path: &mut u64) -> ListRow {
         let mut told = |text: &[u8]| {
             let outcome = normalise::read_by(text, hint, Checks::Damage);
             *slow_path += u64::from(outcome.path == Path::Slow);
@@ -173,7 +173,7 @@ pub(in crate::pipeline) const fn is_wrong_column(wrong: usize, filled: usize) ->
     wrong > 0 && wrong * DIGEST_SHARE >= filled
 }
 
-fn read_digest(cell: &[u8]) -> ListRow<Told> {
+fn read_digest(cell: &[u8]) -> ListRow {
     if cell.trim_ascii().is_empty() {
         return ListRow::Rejected(RejectReason::Empty);
     }
