@@ -3,7 +3,8 @@
 //! The lists are the build side: a [`ListBuilder`] takes their rows, and ends as a [`ListIndex`]
 //! from match key to a *slot*, one slot for each distinct key, with a *member* for each distinct
 //! number of each list. The export is the probe side and is streamed: first past the index's
-//! filters, which need no key (`screen`), then, keyed, past its table. A slot has a matched and a
+//! filters, which need no key (`screen`), then, keyed, past its table; what is asked so is the index's
+//! [`Lookup`], and what accounts tell goes into its [`Marks`]. A slot has a matched and a
 //! barred bit; at the end the barred one outranks the other, so that the opt-out wins in whatever
 //! order rows came.
 //!

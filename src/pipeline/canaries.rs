@@ -174,7 +174,7 @@ pub(super) fn check(index: &ListIndex, list: ListNo, purpose: Purpose) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::super::passes::bar_opted_out;
+    use super::super::passes;
     use super::*;
     use crate::consent::BlankConsent;
     use crate::join::ListName;
@@ -189,12 +189,12 @@ mod tests {
         Form::ALL.into_iter().for_each(|form| builder.use_form(form));
         let canaries = builder.list(&ListName::reserved());
         list(&mut builder, canaries, &keyer, listed_for).unwrap();
-        let mut index = builder.finish();
         let mut suppressions = Suppressions::new(AliasRules::ALL);
         if opted_out {
             opt_out(&mut suppressions, &SuppressionReader { purpose: PAIRS, keyer: keyer.clone() });
         }
-        bar_opted_out(&mut index, &suppressions, &keyer, &mut Timings::default());
+        let timings = &mut Timings::default();
+        let mut index = passes::finish(builder, &suppressions, &keyer, timings);
         let nobody = Suppressions::new(AliasRules::ALL);
         let against = Against {
             suppressions: &nobody,

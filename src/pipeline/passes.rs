@@ -143,9 +143,7 @@ impl Road<'_> {
     ) -> Result<Passed, RunError> {
         let Self { job, keyer, suppressions, canary_list, watch } = *self;
         canaries::list(&mut builder, canary_list, keyer, job.purpose)?;
-        let opted_out = suppressions.numbers_len();
-        let mut index = timings.time(Stage::Join, || builder.finish_with_room_for(opted_out));
-        bar_opted_out(&mut index, suppressions, keyer, timings);
+        let mut index = finish(builder, suppressions, keyer, timings);
         let late: Vec<_> = around.late.iter().filter_map(|&key| index.find(key)).collect();
         late.into_iter().for_each(|slot| index.bar(slot));
 
@@ -286,26 +284,28 @@ impl Road<'_> {
     }
 }
 
-/// Sets the barred bit of every list number whose person is on the suppression list, and has the index
-/// know those numbers. It should have room for them.
-pub(super) fn bar_opted_out(
-    index: &mut ListIndex,
+/// The index of what a builder has, with the barred bit set of every list number whose person is on the
+/// suppression list. It knows the numbers there, on a list or not.
+pub(super) fn finish(
+    builder: ListBuilder,
     suppressions: &Suppressions,
     keyer: &Keyer,
     timings: &mut Timings,
-) {
+) -> ListIndex {
     const STRETCH: usize = 4096;
     let numbers: Vec<u64> = suppressions.expose_digits().collect();
+    let mut index = timings.time(Stage::Join, || builder.finish_with_room_for(numbers.len()));
     let stretches: Vec<_> = numbers.chunks(STRETCH).collect();
     let slots = timings.time(Stage::Key, || {
-        let index = &*index;
-        waves::map(&stretches, |digits| index.lookup().find_digits(digits, keyer))
+        let lookup = index.lookup();
+        waves::map(&stretches, |digits| lookup.find_digits(digits, keyer))
     });
     let hashed = suppressions.hashed_keys().filter_map(|key| index.find(key));
     let slots: Vec<_> = slots.into_iter().flatten().chain(hashed).collect();
     slots.into_iter().for_each(|slot| index.bar(slot));
     // Only now: whoever is known is looked up under the key.
     timings.time(Stage::Join, || index.know(numbers.iter().copied(), keyer));
+    index
 }
 
 /// A stretch of the lists, ready to become an index.

@@ -22,9 +22,8 @@ use std::time::SystemTime;
 use super::accounts::{self, Against, Pass, Probing};
 use super::lists::{Indexing, Listing, Lists, ReadRows, RowsTo, Said};
 use super::opt_outs::{self, FirstUnreadable, Road, Written};
-use super::passes::bar_opted_out;
 use super::waves::{self, Work};
-use super::{OptOutError, PreviousRuns, RunError, Watch, figures, gates};
+use super::{OptOutError, PreviousRuns, RunError, Watch, figures, gates, passes};
 use crate::consent::{BarReason, Suppressions};
 use crate::input::{
     self, Batch, BatchReader, ColumnsFound, Compression, Encoding, Facts, Format, Location, Role,
@@ -255,8 +254,7 @@ fn lists(
             seen.inputs.push(input);
         }
     }
-    let mut index = builder.finish_with_room_for(suppressions.numbers_len());
-    bar_opted_out(&mut index, suppressions, keyer, &mut Timings::default());
+    let index = passes::finish(builder, suppressions, keyer, &mut Timings::default());
     Ok(ReadLists { places, lists, index, reserved, dialects: dialects.finish(keyer) })
 }
 
