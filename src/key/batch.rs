@@ -64,20 +64,15 @@ impl KeyedLanes {
     /// SHA-256 of up to sixteen spelled numbers.
     fn digests(&self, numbers: impl Iterator<Item = Spelled>) -> [Row; 8] {
         let mut block = [[0; LANES]; 16];
-        let (mut digits, mut plus, mut longest) = ([0; LANES], [0; LANES], 0);
-        let lanes = digits.iter_mut().zip(&mut plus);
-        for ((digits, plus), number) in lanes.zip(numbers) {
-            *digits = number.digits;
-            *plus = u64::from(number.form == Form::E164);
-            longest = longest.max(number.digits);
-        }
-        if longest < FewDigits::BEYOND {
+        let mut lanes = [Spelled { digits: 0, form: Form::Digits }; LANES];
+        lanes.iter_mut().zip(numbers).for_each(|(lane, number)| *lane = number);
+        if lanes.iter().all(|number| number.digits < FewDigits::BEYOND) {
+            let digits = lanes.map(|number| number.digits);
+            let plus = lanes.map(|number| u64::from(number.form == Form::E164));
             self.level.run(ShortTexts { block: &mut block, digits, plus });
         } else {
-            for (lane, (&digits, &plus)) in digits.iter().zip(&plus).enumerate() {
-                let form = if plus == 1 { Form::E164 } else { Form::Digits };
-                write_text(&mut block, lane, Spelled { digits, form });
-            }
+            let numbered = lanes.into_iter().enumerate();
+            numbered.for_each(|(lane, number)| write_text(&mut block, lane, number));
         }
         let mut state = INITIAL.map(|word| [word; LANES]);
         self.level.compress(&mut state, &block);
